@@ -1,0 +1,1 @@
+"""The Container Runtime Interface v1: a .proto of our own writing and the modules generated from it."""

@@ -1,0 +1,1 @@
+"""The only API-server I/O of both agents."""

@@ -1,0 +1,1 @@
+"""Log lines in klog shape or JSON, at the verbosity the command line asked for."""

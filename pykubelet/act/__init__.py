@@ -1,0 +1,1 @@
+"""Carries decisions out: the Pod workers and what they call."""

@@ -1,0 +1,1 @@
+"""One file per kind of volume: how its content gets on disk."""

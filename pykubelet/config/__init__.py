@@ -1,0 +1,1 @@
+"""The KubeletConfiguration file, read strictly into typed settings."""

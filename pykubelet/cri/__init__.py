@@ -1,0 +1,1 @@
+"""The only gRPC I/O: the container runtime, as plain values."""

@@ -1,0 +1,1 @@
+"""What the API server and the static Pod folder ask of this node."""

@@ -1,0 +1,1 @@
+"""Plain data: what is desired, what is observed, what to do. No I/O."""

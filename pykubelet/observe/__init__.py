@@ -1,0 +1,1 @@
+"""What is really there: runtime hints and relists, the machine, statistics."""

@@ -1,0 +1,7 @@
+"""Runs the command line: `python -m pyproxy`."""
+
+import sys
+
+from pyproxy import cli
+
+sys.exit(cli.main())

@@ -1,0 +1,1 @@
+"""The sync loop and what it writes to."""

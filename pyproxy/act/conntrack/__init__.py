@@ -1,0 +1,1 @@
+"""Stale flows removed from the kernel's connection table."""

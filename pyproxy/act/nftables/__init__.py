@@ -1,0 +1,1 @@
+"""The ruleset in nf_tables, by netlink."""

@@ -1,0 +1,1 @@
+"""Constructs and wires the agent: the one place that does."""

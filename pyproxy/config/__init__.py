@@ -1,0 +1,1 @@
+"""The KubeProxyConfiguration file, read strictly into typed settings."""

@@ -1,0 +1,1 @@
+"""Pure decisions: Services and endpoints in, ruleset and differences out."""

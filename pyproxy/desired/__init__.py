@@ -1,0 +1,1 @@
+"""What the API server asks: change trackers for Services and EndpointSlices."""

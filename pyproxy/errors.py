@@ -1,0 +1,1 @@
+"""The errors this agent raises, by what a caller can do about them."""

@@ -1,0 +1,1 @@
+"""Plain data: Services, endpoints, the ruleset as values. No I/O."""

@@ -1,0 +1,1 @@
+"""Foreign edits and address changes, by netlink."""
