@@ -32,3 +32,9 @@ check: venv ## Format, lint, types, import layers and unit tests; under a minute
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest -q
+
+.PHONY: protos
+protos: venv ## Generate the CRI modules from cri_protos/api.proto
+	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. cri_protos/api.proto \
+	  --plugin=protoc-gen-mypy=$(VENV)/bin/protoc-gen-mypy --mypy_out=quiet:. \
+	  --plugin=protoc-gen-mypy_grpc=$(VENV)/bin/protoc-gen-mypy_grpc --mypy_grpc_out=quiet:.
