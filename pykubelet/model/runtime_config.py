@@ -72,7 +72,7 @@ class Namespaces:
     network: NamespaceMode = NamespaceMode.POD
     pid: NamespaceMode = NamespaceMode.CONTAINER
     ipc: NamespaceMode = NamespaceMode.POD
-    target: ContainerId = ContainerId("")
+    target: ContainerId | None = None
     user: UserNamespace | None = None
 
 
