@@ -1,5 +1,7 @@
 """The struct every API object is made of, and the rule that gives its fields their JSON names. No I/O."""
 
+from typing import dataclass_transform
+
 import msgspec
 
 # Words the API writes in capitals when they are not a field's first word. The API's spelling is irregular: a field
@@ -30,5 +32,6 @@ def api_name(field: str) -> str:
     return first + "".join(_CAPITALS.get(word, word.capitalize()) for word in rest)
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Object(msgspec.Struct, frozen=True, omit_defaults=True, rename=api_name):
     """A frozen API object: unknown JSON fields are ignored when read, defaults are left out when written."""
