@@ -1,0 +1,112 @@
+"""Everything a decision about one Pod depends on, as one value. The Pod's worker gathers it; `decide/` reads it.
+
+Times are epoch seconds (float) unless a field says otherwise.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+from pykubelet.model.actions import Action, OpKey
+from pykubelet.model.ids import ContainerId, ImageRef
+from pykubelet.model.observed import PodRuntime
+from pykubelet.model.pod import Pod
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """The last failure of an operation; gone once it succeeds.
+
+    `reason` is the API's word (`ErrImagePull`, `CreateContainerConfigError`, `FailedMount`, ...); `message` is prose.
+    """
+
+    reason: str
+    message: str
+    at: float
+    count: int
+    retry_at: float
+
+
+class EndingCause(enum.Enum):
+    DELETED = "Deleted"
+    """The API object has a deletionTimestamp, or is gone."""
+    REJECTED = "Rejected"
+    """Admission refused it: nothing of it ever runs."""
+    EVICTED = "Evicted"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    PREEMPTED = "Preempting"
+    NODE_SHUTDOWN = "Terminated"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ending:
+    """Why and by when the Pod must stop. Once set it is never unset; `kill_at` may only move nearer.
+
+    `grace` is the time granted in seconds, `kill_at` when it ends. For all but DELETED, `reason` and `message` are what
+    the Pod's status shows and its phase is Failed.
+    """
+
+    cause: EndingCause
+    grace: int
+    kill_at: float
+    reason: str = ""
+    message: str = ""
+    gone: bool = False
+    """The object is no longer in the API: nothing is left to report to."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageState:
+    """`image_id` is set when present; else `progress` (`43% of 120 MB`) while it is being pulled, or neither."""
+
+    image_id: str = ""
+    progress: str = ""
+
+
+class Verdict(enum.Enum):
+    """What a probe says now. UNKNOWN until the first result counts."""
+
+    UNKNOWN = "unknown"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Probed:
+    """The verdicts on one running container; a probe it does not have is SUCCESS. `message` explains a FAILURE."""
+
+    startup: Verdict = Verdict.SUCCESS
+    readiness: Verdict = Verdict.SUCCESS
+    liveness: Verdict = Verdict.SUCCESS
+    message: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Backoff:
+    """Crash-loop delay of one container: `delay` seconds counted from the last exit at `since`."""
+
+    delay: float
+    since: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PodState:
+    """One Pod: what is asked (`pod`), what is there (`seen`), what is under way and what went wrong.
+
+    `under_way` holds the running operations by key, `failures` the last failure of each kind of operation by key.
+    `volumes_ready` is True once PrepareVolumes succeeded for this Pod since the kubelet started (or was adopted).
+    `images` knows only images asked for. `probed` is keyed by container id. `backoffs` by container name.
+    `torn_down` is True once TearDown succeeded. `admitted` is False until admission let the Pod in.
+    """
+
+    pod: Pod
+    seen: PodRuntime
+    admitted: bool = True
+    ending: Ending | None = None
+    volumes_ready: bool = False
+    torn_down: bool = False
+    under_way: Mapping[OpKey, Action] = dataclasses.field(default_factory=dict)
+    failures: Mapping[OpKey, Failure] = dataclasses.field(default_factory=dict)
+    images: Mapping[ImageRef, ImageState] = dataclasses.field(default_factory=dict)
+    probed: Mapping[ContainerId, Probed] = dataclasses.field(default_factory=dict)
+    backoffs: Mapping[str, Backoff] = dataclasses.field(default_factory=dict)
