@@ -129,7 +129,7 @@ class LinuxResources:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DNSConfig:
-    """The sandbox's resolv.conf. The empty one makes an empty file; None in a SandboxSpec means the node's."""
+    """The sandbox's resolv.conf. An empty one, or None in a SandboxSpec, gives it the node's."""
 
     servers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
@@ -283,3 +283,13 @@ class AuthConfig:
     server_address: str = ""
     identity_token: str = ""
     registry_token: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Streams:
+    """Which streams an exec or attach joins. With a tty there is no stderr of its own."""
+
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    tty: bool = False
