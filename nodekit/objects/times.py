@@ -19,6 +19,11 @@ class MicroTime(datetime):
         """The time that many seconds after the epoch."""
         return cls.fromtimestamp(round(seconds * 1e6) / 1e6, UTC)
 
+    @classmethod
+    def at(cls, when: datetime) -> Self:
+        """The same time, to the microsecond."""
+        return cls.fromtimestamp(when.timestamp(), UTC)
+
     def __str__(self) -> str:
         return self.astimezone(UTC).strftime(_MICRO)
 
@@ -26,6 +31,11 @@ class MicroTime(datetime):
 def of(seconds: float) -> datetime:
     """A metav1.Time: UTC, cut to whole seconds as the genuine encoder does, so that a patch sees no false change."""
     return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def whole(when: datetime) -> datetime:
+    """The same time as a metav1.Time: UTC, cut to whole seconds."""
+    return when.astimezone(UTC).replace(microsecond=0)
 
 
 def parse(text: str) -> datetime:

@@ -1,0 +1,171 @@
+"""Requests to an API server over HTTP, moved to the next server when one does not answer. Bodies are bytes."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import aiohttp
+import msgspec
+
+from nodekit.kube import auth, errors
+from nodekit.objects import codec, status
+
+log = logging.getLogger(__name__)
+
+_CONNECT_TIMEOUT: Final = 5.0
+# A server that asks for patience is given it this often, and never for longer than this at once.
+_PATIENCE: Final = 3
+_LONGEST_PATIENCE: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: `says` is how errors name it ("get nodes/n1")."""
+
+    method: str
+    path: str
+    says: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+
+
+class Transport:
+    """A pool of connections to one cluster's API servers: `async with Transport(credentials) as transport`."""
+
+    def __init__(self, credentials: auth.Credentials, *, user_agent: str = "nodekit") -> None:
+        self.credentials = credentials
+        self._user_agent = user_agent
+        self._session: aiohttp.ClientSession | None = None
+        self._preferred = 0
+
+    @property
+    def server(self) -> str:
+        """The server that is asked first."""
+        return self.credentials.cluster.servers[self._preferred]
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=_socket),
+            # Compression costs both sides more time than a node's network does.
+            headers={"User-Agent": self._user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def ask(self, request: Request, *, timeout: float) -> bytes:
+        """The answer's body. Raises the ApiError that fits; Unreachable when no server answered within `timeout`."""
+        try:
+            async with asyncio.timeout(timeout):
+                for patience in range(_PATIENCE, -1, -1):
+                    try:
+                        async with self.open(request) as answer:
+                            return await answer.read()
+                    except errors.ApiError as error:
+                        # With Retry-After the server says that it did not act on the request.
+                        if error.retry_after is None or not patience or not error.transient:
+                            raise
+                        await asyncio.sleep(min(error.retry_after, _LONGEST_PATIENCE))
+        except TimeoutError as error:
+            message = f"no answer within {timeout:g}s"
+            raise errors.Unreachable(request.says, server=self.server, message=message) from error
+        raise AssertionError("unreachable: the last round returns or raises")
+
+    @contextlib.asynccontextmanager
+    async def open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer, once its status is known to be a success; errors while it is read become ApiErrors too."""
+        answer, server = await self._connect(request)
+        try:
+            if answer.status >= 300:
+                raise _error_of(request, answer, server=server, body=await answer.read())
+            yield answer
+        except (aiohttp.ClientError, OSError) as error:
+            raise errors.Unreachable(request.says, server=server, message=_words(error)) from error
+        finally:
+            answer.close()  # a no-op once the body was read: the connection is back in the pool then
+
+    async def _connect(self, request: Request) -> tuple[aiohttp.ClientResponse, str]:
+        servers = self.credentials.cluster.servers
+        first = self._preferred
+        last: errors.Unreachable | None = None
+        for turn in range(len(servers)):
+            number = (first + turn) % len(servers)
+            try:
+                answer = await self._send(request, servers[number])
+            except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+                # Nothing was sent yet, so another server may be asked whatever the verb.
+                last = errors.Unreachable(request.says, server=servers[number], message=_words(error))
+            except (aiohttp.ClientError, OSError) as error:
+                self._preferred = (number + 1) % len(servers)
+                raise errors.Unreachable(request.says, server=servers[number], message=_words(error)) from error
+            else:
+                if number != self._preferred:
+                    log.info("the API server is now %s", servers[number])
+                    self._preferred = number
+                return answer, servers[number]
+        assert last is not None
+        raise last
+
+    async def _send(self, request: Request, server: str) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise RuntimeError("the transport is used outside of its `async with` block")
+        more: dict[str, Any] = {}
+        try:
+            if server.startswith("https"):
+                more["ssl"] = self.credentials.tls()
+                if self.credentials.cluster.server_name:
+                    more["server_hostname"] = self.credentials.cluster.server_name
+            headers = self.credentials.headers()
+        except auth.AuthError as error:
+            raise errors.Unauthorized(request.says, server=server, message=str(error)) from error
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        return await self._session.request(
+            request.method,
+            server + request.path,
+            params=request.query,
+            data=request.body,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+            allow_redirects=False,
+            **more,
+        )
+
+
+def _error_of(request: Request, answer: aiohttp.ClientResponse, *, server: str, body: bytes) -> errors.ApiError:
+    retry_after: float | None = None
+    with contextlib.suppress(KeyError, ValueError):
+        retry_after = float(answer.headers["Retry-After"])
+    try:
+        said = codec.decode(status.Status, body)
+    except codec.DecodeError:
+        said = status.Status()
+    if said.kind != "Status":
+        said = status.Status(message=body[:500].decode(errors="replace").strip() or answer.reason or "")
+    said = msgspec.structs.replace(said, code=answer.status)
+    return errors.of(request.says, said, server=server, retry_after=retry_after)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """A TCP socket that notices within half a minute that its peer is gone, as watches may be silent for long."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family=family, type=kind, proto=protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
+    return made

@@ -1,0 +1,163 @@
+"""A genuine etcd and kube-apiserver in a network namespace of their own, for contract tests; the process enters it."""
+
+import contextlib
+import datetime
+import os
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pyroute2 import netns
+
+ADDRESS = "198.18.0.1"
+TOKEN = "contract-test-token"
+
+
+@dataclass
+class Server:
+    """A running API server and how to reach it."""
+
+    folder: Path
+    binaries: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    url: str = f"https://{ADDRESS}:6443"
+
+    def start(self, name: str, *arguments: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen([self.binaries / name, *arguments], stdout=log, stderr=log)
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait(10)
+
+    def start_apiserver(self, *more: str) -> None:
+        self.start(
+            "kube-apiserver",
+            "--etcd-servers=http://127.0.0.1:2379",
+            f"--advertise-address={ADDRESS}",
+            f"--bind-address={ADDRESS}",
+            f"--cert-dir={self.folder}/serving",
+            "--authorization-mode=RBAC",
+            f"--client-ca-file={self.folder}/ca.crt",
+            f"--token-auth-file={self.folder}/tokens.csv",
+            "--service-cluster-ip-range=198.18.64.0/24",
+            "--service-account-issuer=https://contract.test",
+            f"--service-account-key-file={self.folder}/sa.key",
+            f"--service-account-signing-key-file={self.folder}/sa.key",
+            "--disable-admission-plugins=ServiceAccount",
+            "--profiling=false",
+            *more,
+        )
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        context = ssl._create_unverified_context()
+        request = urllib.request.Request(f"{self.url}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
+        deadline = time.monotonic() + 50
+        while time.monotonic() < deadline:
+            if self.processes["kube-apiserver"].poll() is not None:
+                break
+            with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError((self.folder / "kube-apiserver.log").read_text()[-3000:])
+
+    def kubeconfig(self, name: str, *, user: dict[str, str], servers: str = "") -> Path:
+        path = self.folder / f"{name}.conf"
+        cluster = {"server": servers or self.url, "certificate-authority": "serving/apiserver.crt"}
+        path.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "it",
+                    "clusters": [{"name": "c", "cluster": cluster}],
+                    "users": [{"name": "u", "user": user}],
+                    "contexts": [{"name": "it", "context": {"cluster": "c", "user": "u"}}],
+                }
+            )
+        )
+        return path
+
+    def write_client(self, stem: str, *, user: str, group: str) -> None:
+        """A client certificate `stem.crt` with its key `stem.key`, signed by the CA."""
+        key, pem = _key()
+        name = x509.Name(
+            [
+                x509.NameAttribute(x509.NameOID.COMMON_NAME, user),
+                x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, group),
+            ]
+        )
+        authority = x509.load_pem_x509_certificate((self.folder / "ca.crt").read_bytes())
+        signer = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), None)
+        usage = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH])
+        made = _builder(name, authority.subject, key).add_extension(usage, critical=False)
+        certificate = made.sign(signer, hashes.SHA256())
+        (self.folder / f"{stem}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        (self.folder / f"{stem}.key").write_bytes(pem)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Server]:
+    """Start both; KUBEBUILDER_ASSETS names the folder of their binaries."""
+    name = f"contract-{os.getpid()}"
+    netns.create(name)
+    netns.pushns(name)
+    try:
+        with tempfile.TemporaryDirectory(prefix="contract-") as folder:
+            server = Server(Path(folder), Path(os.environ["KUBEBUILDER_ASSETS"]))
+            for change in (("link", "set", "lo", "up"), ("addr", "add", f"{ADDRESS}/32", "dev", "lo")):
+                subprocess.run(["ip", *change], check=True)
+            _write_authority(server.folder)
+            (server.folder / "tokens.csv").write_text(f'{TOKEN},tester,1,"system:masters"\nweak-token,weak,2\n')
+            try:
+                server.start("etcd", f"--data-dir={folder}/etcd", "--unsafe-no-fsync", "--log-level=error")
+                server.start_apiserver()
+                yield server
+            finally:
+                for process in list(server.processes):
+                    server.stop(process)
+    finally:
+        netns.popns()
+        netns.remove(name)
+
+
+def _key() -> tuple[ec.EllipticCurvePrivateKey, bytes]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    return key, pem
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+    )
+
+
+def _write_authority(folder: Path) -> None:
+    key, pem = _key()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "contract-ca")])
+    made = _builder(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    (folder / "ca.crt").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    (folder / "ca.key").write_bytes(pem)
+    (folder / "sa.key").write_bytes(_key()[1])

@@ -1,0 +1,263 @@
+"""The client and the watch against a genuine API server."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nodekit.kube import auth, errors, watch
+from nodekit.kube.client import Client, Patch, PatchKind, Selection
+from nodekit.kube.transport import Transport
+from nodekit.objects import base, codec, meta, node, status
+from nodekit.objects.meta import Key
+from nodekit.objects.quantity import Quantity
+from nodekit.objects.resource import Resource
+from tests.contract import apiserver
+
+pytestmark = [
+    pytest.mark.skipif(
+        "KUBEBUILDER_ASSETS" not in os.environ, reason="KUBEBUILDER_ASSETS names no folder with kube-apiserver and etcd"
+    ),
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
+]
+
+
+class ConfigMap(meta.ApiObject):
+    data: dict[str, str] = {}
+
+
+CONFIG_MAPS = Resource(ConfigMap, "v1", "ConfigMap", "configmaps")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[apiserver.Server]:
+    with apiserver.running() as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def client_of(path: Path) -> AsyncIterator[Client]:
+    async with Transport(auth.load(path)) as transport:
+        yield Client(transport)
+
+
+@pytest.fixture
+async def client(server: apiserver.Server) -> AsyncIterator[Client]:
+    async with client_of(server.kubeconfig("token", user={"token": apiserver.TOKEN})) as made:
+        yield made
+
+
+def config_map(name: str, **data: str) -> ConfigMap:
+    return ConfigMap(metadata=meta.ObjectMeta(name=name, namespace="default"), data=data)
+
+
+async def eventually(check: Callable[[], bool], *, within: float = 10.0) -> None:
+    async with asyncio.timeout(within):
+        while not check():  # noqa: ASYNC110 - the check may be about anything
+            await asyncio.sleep(0.01)
+
+
+async def test_an_object_lives_its_life(client: Client) -> None:
+    made = await client.create(CONFIG_MAPS, config_map("life", a="1"))
+    assert made.metadata.uid
+    with pytest.raises(errors.AlreadyExists):
+        await client.create(CONFIG_MAPS, config_map("life"))
+    changed = await client.update(CONFIG_MAPS, ConfigMap(metadata=made.metadata, data={"a": "2"}))
+    with pytest.raises(errors.Conflict) as conflict:
+        await client.update(CONFIG_MAPS, ConfigMap(metadata=made.metadata, data={"a": "3"}))
+    assert "update configmaps/default/life" in str(conflict.value)
+    assert "has been modified" in str(conflict.value)
+    assert await client.get(CONFIG_MAPS, made.key) == changed
+    other = status.DeleteOptions(preconditions=status.Preconditions(uid="another"))
+    with pytest.raises(errors.Conflict):
+        await client.delete(CONFIG_MAPS, made.key, other)
+    await client.delete(CONFIG_MAPS, made.key, status.DeleteOptions(grace_period_seconds=0))
+    with pytest.raises(errors.NotFound):
+        await client.get(CONFIG_MAPS, made.key)
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        pytest.param(Patch(PatchKind.MERGE, b'{"data":{"b":"2"}}'), id="merge"),
+        pytest.param(Patch(PatchKind.STRATEGIC, b'{"data":{"b":"2"}}'), id="strategic"),
+        pytest.param(Patch(PatchKind.JSON, b'[{"op":"add","path":"/data/b","value":"2"}]'), id="json"),
+        pytest.param(
+            Patch(
+                PatchKind.APPLY,
+                b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"patched"},"data":{"b":"2"}}',
+                manager="test",
+                force=True,
+            ),
+            id="apply",
+        ),
+    ],
+)
+async def test_each_kind_of_patch(client: Client, patch: Patch) -> None:
+    key = Key("default", "patched")
+    await client.create(CONFIG_MAPS, config_map("patched", a="1"))
+    try:
+        assert (await client.patch(CONFIG_MAPS, key, patch)).data == {"a": "1", "b": "2"}
+    finally:
+        await client.delete(CONFIG_MAPS, key)
+
+
+async def test_what_the_server_refuses_has_its_type(client: Client, server: apiserver.Server) -> None:
+    with pytest.raises(errors.Invalid, match="Invalid value"):
+        await client.create(CONFIG_MAPS, config_map("Not_A_Name"))
+    with pytest.raises(errors.NotFound):
+        await client.list(Resource(ConfigMap, "no.such/v1", "No", "nothings"))
+    async with client_of(server.kubeconfig("bad", user={"token": "wrong"})) as stranger:
+        with pytest.raises(errors.Unauthorized):
+            await stranger.get(node.NODES, Key("", "n1"))
+    async with client_of(server.kubeconfig("weak", user={"token": "weak-token"})) as weak:
+        with pytest.raises(errors.Forbidden, match='User "weak" cannot get'):
+            await weak.get(node.NODES, Key("", "n1"))
+
+
+async def test_a_status_is_written_beside_the_object(client: Client) -> None:
+    key = Key("", "n1")
+    await client.create(node.NODES, node.Node(metadata=meta.ObjectMeta(name="n1")))
+    body = codec.encode({"status": node.NodeStatus(capacity={"memory": Quantity.of_bytes(3 << 30)})})
+    try:
+        patched = await client.patch(node.NODES, key, Patch(PatchKind.STRATEGIC, body), subresource="status")
+        assert str(patched.status.capacity["memory"]) == "3Gi"
+    finally:
+        await client.delete(node.NODES, key)
+
+
+async def test_a_post_may_answer_with_another_kind(client: Client) -> None:
+    class Spec(base.Object):
+        token: str = ""
+
+    class Verdict(base.Object):
+        authenticated: bool = False
+
+    class Review(base.Object):
+        kind: str = ""
+        api_version: str = ""
+        spec: Spec = Spec()
+        status: Verdict = Verdict()
+
+    ask = Review(kind="TokenReview", api_version="authentication.k8s.io/v1", spec=Spec(token=apiserver.TOKEN))
+    answer = await client.post("/apis/authentication.k8s.io/v1/tokenreviews", ask, Review)
+    assert answer.status.authenticated
+
+
+async def test_long_lists_come_in_pages(client: Client) -> None:
+    for batch in range(12):
+        names = [f"page-{batch}-{number}" for number in range(50)]
+        await asyncio.gather(*(client.create(CONFIG_MAPS, config_map(name)) for name in names))
+    selection = Selection(namespace="default")
+    pages = [len(page.items) async for page in client.pages(CONFIG_MAPS, selection)]
+    assert pages[0] == 500
+    assert len(pages) == 2
+    listing = await client.list(CONFIG_MAPS, selection)
+    assert len({item.key for item in listing.items}) == sum(pages)
+    await client.raw("DELETE", "/api/v1/namespaces/default/configmaps")
+
+
+async def test_a_rotated_client_certificate_is_used_at_once(server: apiserver.Server) -> None:
+    server.write_client("rotating", user="weak", group="nobody")
+    user = {"client-certificate": "rotating.crt", "client-key": "rotating.key"}
+    async with client_of(server.kubeconfig("rotating", user=user)) as client:
+        with pytest.raises(errors.Forbidden, match='User "weak"'):
+            await client.list(node.NODES)
+        server.write_client("rotating", user="strong", group="system:masters")
+        await client.list(node.NODES)
+
+
+async def test_the_next_server_is_asked_when_one_does_not_answer(server: apiserver.Server) -> None:
+    servers = f"https://{apiserver.ADDRESS}:1, {server.url}"
+    async with client_of(server.kubeconfig("two", user={"token": apiserver.TOKEN}, servers=servers)) as client:
+        await client.list(node.NODES)
+        assert client.transport.server == server.url
+    nowhere = f"https://{apiserver.ADDRESS}:1"
+    async with client_of(server.kubeconfig("none", user={"token": "t"}, servers=nowhere)) as client:
+        with pytest.raises(errors.Unreachable, match="list nodes at https"):
+            await client.list(node.NODES)
+
+
+@contextlib.asynccontextmanager
+async def reflecting(client: Client, selection: Selection) -> AsyncIterator[watch.Reflector[ConfigMap, str]]:
+    made = watch.Reflector(client, CONFIG_MAPS, keep=lambda item: item.data.get("a"), selection=selection)
+    task = asyncio.create_task(made.run())
+    try:
+        async with asyncio.timeout(10):
+            await made.synced.wait()
+        yield made
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_store_follows_the_server(client: Client) -> None:
+    await client.create(CONFIG_MAPS, config_map("before", a="1"))
+    await client.create(CONFIG_MAPS, config_map("ignored", b="1"))
+    selection = Selection(namespace="default", fields="metadata.name!=unselected")
+    async with reflecting(client, selection) as mirror:
+        told: list[tuple[str, str, str | None]] = []
+
+        def note(change: watch.Change[str]) -> None:
+            assert mirror.store.get(change.key) == change.new  # the store is updated before anyone is told
+            told.append((change.kind, change.key.name, change.new))
+
+        mirror.subscribe(note)
+        assert dict(mirror.store) == {Key("default", "before"): "1"}
+        await client.create(CONFIG_MAPS, config_map("unselected", a="1"))
+        await client.create(CONFIG_MAPS, config_map("after", a="1"))
+        patch = Patch(PatchKind.MERGE, b'{"data":{"a":"2"}}')
+        await client.patch(CONFIG_MAPS, Key("default", "after"), patch)
+        await client.patch(CONFIG_MAPS, Key("default", "ignored"), patch)
+        await client.patch(CONFIG_MAPS, Key("default", "before"), Patch(PatchKind.MERGE, b'{"data":{"a":null}}'))
+        await client.delete(CONFIG_MAPS, Key("default", "after"))
+        await eventually(lambda: len(told) == 5)
+        assert told == [
+            ("added", "after", "1"),
+            ("updated", "after", "2"),
+            ("added", "ignored", "2"),
+            ("deleted", "before", None),
+            ("deleted", "after", None),
+        ]
+    await client.raw("DELETE", "/api/v1/namespaces/default/configmaps")
+
+
+async def test_an_expired_watch_lists_anew(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with reflecting(client, Selection(namespace="default")) as mirror:
+        pass
+    assert not mirror.store
+    # A version long compacted away makes the server answer 410 to the watch.
+    mirror._version = "1"
+    await client.create(CONFIG_MAPS, config_map("fresh", a="1"))
+    task = asyncio.create_task(mirror.run())
+    await eventually(lambda: Key("default", "fresh") in mirror.store)
+    assert "too old to go on" in caplog.text
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await client.delete(CONFIG_MAPS, Key("default", "fresh"))
+
+
+async def test_a_store_survives_a_restart_of_the_server(client: Client, server: apiserver.Server) -> None:
+    await client.create(CONFIG_MAPS, config_map("stays", a="1"))
+    await client.create(CONFIG_MAPS, config_map("goes", a="1"))
+    async with reflecting(client, Selection(namespace="default")) as mirror:
+        server.stop("kube-apiserver")
+        await eventually(lambda: mirror.failing_since is not None)
+        assert len(mirror.store) == 2
+        await asyncio.to_thread(_start_in_namespace, server)
+        await eventually(lambda: mirror.failing_since is None, within=30)
+        await client.delete(CONFIG_MAPS, Key("default", "goes"))
+        await client.create(CONFIG_MAPS, config_map("comes", a="1"))
+        await eventually(lambda: {key.name for key in mirror.store} == {"stays", "comes"})
+    await client.raw("DELETE", "/api/v1/namespaces/default/configmaps")
+
+
+def _start_in_namespace(server: apiserver.Server) -> None:
+    """A thread made after the process entered the namespace is in it as well."""
+    server.start_apiserver()
