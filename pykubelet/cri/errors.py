@@ -89,6 +89,12 @@ CLASSES: dict[grpc.StatusCode, type[CriError]] = {
 }
 
 
+NAME_TAKEN = "is reserved for"
+"""containerd's words for a name and attempt in use; their code has been Unknown, then FailedPrecondition."""
+
+
 def of(call: str, error: grpc.aio.AioRpcError, *, target: str = "") -> CriError:
     """Translate a gRPC error, once, at the edge."""
-    return CLASSES.get(error.code(), CriError)(call, target=target, detail=error.details() or error.code().name)
+    detail = error.details() or error.code().name
+    kind = AlreadyExists if NAME_TAKEN in detail else CLASSES.get(error.code(), CriError)
+    return kind(call, target=target, detail=detail)

@@ -162,7 +162,10 @@ class SandboxSecurity:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """A sandbox to be made. `log_directory` is absolute. Empty `runtime_handler` is the runtime's default."""
+    """A sandbox to be made. `log_directory` is absolute. Empty `runtime_handler` is the runtime's default.
+
+    `hostname` must be empty on the host network: the node's UTS namespace is not to be changed.
+    """
 
     name: str
     namespace: str
