@@ -43,7 +43,8 @@ class Container:
 
     From a list of containers only the fields up to `annotations` are known; `detailed` says whether the rest are too
     (from ContainerStatus). `image` is the name it was asked for by, `image_ref` a digest, `image_id` the runtime's id.
-    After a quick exit `finished_at` can be milliseconds before `started_at`. `log_path` is absolute. `stop_signal` is the API's word (`SIGTERM`), empty if the runtime did not say.
+    After a quick exit `finished_at` can be milliseconds before `started_at`. `log_path` is absolute. `stop_signal` is
+    the API's word (`SIGTERM`), empty if the runtime did not say.
     """
 
     id: ContainerId
