@@ -58,7 +58,8 @@ def encode(value: object) -> bytes:
 
 def to_builtins(value: object) -> Any:
     """The object as dicts, lists and strings, as JSON would hold it."""
-    return msgspec.to_builtins(value, enc_hook=_write_special)
+    # Through JSON, as msgspec.to_builtins would leave tuples as they are.
+    return _untyped.decode(_encoder.encode(value))
 
 
 def of_builtins(wanted: type[T], value: object) -> T:

@@ -6,12 +6,14 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from nodekit.kube import auth, errors, watch
+from nodekit.aio.clock import SystemClock
+from nodekit.kube import auth, errors, events, patch, watch
 from nodekit.kube.client import Client, Patch, PatchKind, Selection
 from nodekit.kube.transport import Transport
-from nodekit.objects import base, codec, meta, node, status
+from nodekit.objects import base, codec, event, meta, node, status
 from nodekit.objects.meta import Key
 from nodekit.objects.quantity import Quantity
 from nodekit.objects.resource import Resource
@@ -80,7 +82,7 @@ async def test_an_object_lives_its_life(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "patch",
+    "change",
     [
         pytest.param(Patch(PatchKind.MERGE, b'{"data":{"b":"2"}}'), id="merge"),
         pytest.param(Patch(PatchKind.STRATEGIC, b'{"data":{"b":"2"}}'), id="strategic"),
@@ -96,11 +98,11 @@ async def test_an_object_lives_its_life(client: Client) -> None:
         ),
     ],
 )
-async def test_each_kind_of_patch(client: Client, patch: Patch) -> None:
+async def test_each_kind_of_patch(client: Client, change: Patch) -> None:
     key = Key("default", "patched")
     await client.create(CONFIG_MAPS, config_map("patched", a="1"))
     try:
-        assert (await client.patch(CONFIG_MAPS, key, patch)).data == {"a": "1", "b": "2"}
+        assert (await client.patch(CONFIG_MAPS, key, change)).data == {"a": "1", "b": "2"}
     finally:
         await client.delete(CONFIG_MAPS, key)
 
@@ -210,9 +212,9 @@ async def test_a_store_follows_the_server(client: Client) -> None:
         assert dict(mirror.store) == {Key("default", "before"): "1"}
         await client.create(CONFIG_MAPS, config_map("unselected", a="1"))
         await client.create(CONFIG_MAPS, config_map("after", a="1"))
-        patch = Patch(PatchKind.MERGE, b'{"data":{"a":"2"}}')
-        await client.patch(CONFIG_MAPS, Key("default", "after"), patch)
-        await client.patch(CONFIG_MAPS, Key("default", "ignored"), patch)
+        change = Patch(PatchKind.MERGE, b'{"data":{"a":"2"}}')
+        await client.patch(CONFIG_MAPS, Key("default", "after"), change)
+        await client.patch(CONFIG_MAPS, Key("default", "ignored"), change)
         await client.patch(CONFIG_MAPS, Key("default", "before"), Patch(PatchKind.MERGE, b'{"data":{"a":null}}'))
         await client.delete(CONFIG_MAPS, Key("default", "after"))
         await eventually(lambda: len(told) == 5)
@@ -226,12 +228,16 @@ async def test_a_store_follows_the_server(client: Client) -> None:
     await client.raw("DELETE", "/api/v1/namespaces/default/configmaps")
 
 
-async def test_an_expired_watch_lists_anew(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_expired_watch_lists_anew(
+    client: Client, server: apiserver.Server, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     async with reflecting(client, Selection(namespace="default")) as mirror:
         pass
     assert not mirror.store
-    # A version long compacted away makes the server answer 410 to the watch.
+    # A server that just started knows no history: a version from before makes it answer 410 to the watch.
+    server.stop("kube-apiserver")
+    await asyncio.to_thread(_start_in_namespace, server)
     mirror._version = "1"
     await client.create(CONFIG_MAPS, config_map("fresh", a="1"))
     task = asyncio.create_task(mirror.run())
@@ -261,3 +267,67 @@ async def test_a_store_survives_a_restart_of_the_server(client: Client, server: 
 def _start_in_namespace(server: apiserver.Server) -> None:
     """A thread made after the process entered the namespace is in it as well."""
     server.start_apiserver()
+
+
+async def test_events_are_counted_on_the_server(client: Client) -> None:
+    recorder = events.Recorder(client, component="kubelet", host="n1", clock=SystemClock())
+    task = asyncio.create_task(recorder.run())
+    about = meta.ObjectReference(api_version="v1", kind="Pod", namespace="default", name="web", uid="u")
+    try:
+        for _ in range(3):
+            recorder.warning(about, "BackOff", message="restarting failed container")
+        recorder.normal(about, "Pulled", message="image is here")
+        async with asyncio.timeout(10):
+            await recorder.flush()
+        stored = {item.reason: item for item in (await client.list(event.EVENTS, Selection("default"))).items}
+        assert {reason: item.count for reason, item in stored.items()} == {"BackOff": 3, "Pulled": 1}
+        back_off = stored["BackOff"]
+        assert (back_off.type, back_off.source.component, back_off.reporting_instance) == ("Warning", "kubelet", "n1")
+        assert back_off.metadata.name.startswith("web.")
+        # An event lives an hour: one that the server forgot is told anew.
+        await client.delete(event.EVENTS, back_off.key)
+        recorder.warning(about, "BackOff", message="restarting failed container")
+        async with asyncio.timeout(10):
+            await recorder.flush()
+        assert (await client.get(event.EVENTS, back_off.key)).count == 4
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_node_status_becomes_what_the_patch_says(client: Client) -> None:
+    key = Key("", "n2")
+    created = await client.create(node.NODES, node.Node(metadata=meta.ObjectMeta(name="n2")))
+    first = node.NodeStatus(
+        conditions=(
+            node.NodeCondition(type="Ready", status="False", reason="Starting"),
+            node.NodeCondition(type="DiskPressure", status="False"),
+        ),
+        addresses=(node.NodeAddress(type="InternalIP", address="198.18.0.9"),),
+        capacity={"cpu": Quantity.of(2), "example.com/gone": Quantity.of(1)},
+    )
+    second = node.NodeStatus(
+        conditions=(node.NodeCondition(type="Ready", status="True"), node.NodeCondition(type="X", status="True")),
+        addresses=(
+            node.NodeAddress(type="InternalIP", address="198.18.0.9"),
+            node.NodeAddress(type="InternalIP", address="fd00::9"),
+            node.NodeAddress(type="Hostname", address="n2"),
+        ),
+        capacity={"cpu": Quantity.of(2)},
+    )
+    try:
+        known = created
+        for wanted in (first, second, first):
+            change = patch.strategic(known, msgspec.structs.replace(known, status=wanted), uid=known.metadata.uid)
+            assert change is not None
+            known = await client.patch(node.NODES, key, change, subresource="status")
+            assert set(known.status.conditions) == set(wanted.conditions)
+            assert known.status.addresses == wanted.addresses
+            assert known.status.capacity == wanted.capacity
+        stale = patch.strategic(node.Node(), node.Node(status=second), uid="another")
+        assert stale is not None
+        with pytest.raises(errors.Invalid, match=r"metadata\.uid"):
+            await client.patch(node.NODES, key, stale, subresource="status")
+    finally:
+        await client.delete(node.NODES, key)
