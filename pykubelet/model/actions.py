@@ -1,7 +1,7 @@
 """What can be done to a Pod: a closed union of plain values. `act/executor` carries them out, nothing else does.
 
 Each action runs as one named operation of its Pod. Its `key` says what it occupies: no second action with the same key
-starts while one is under way, except a StopContainer with a shorter grace, which takes over.
+starts while one is under way, except a StopContainer with an earlier `kill_at`, which takes over.
 """
 
 import dataclasses
@@ -11,6 +11,17 @@ from typing import NewType, TypeAlias
 from pykubelet.model.ids import ContainerId, ImageRef, SandboxId
 
 OpKey = NewType("OpKey", str)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Backoff:
+    """Crash-loop delay of one container: it may start `delay` seconds after its last exit.
+
+    `since` is when this delay was set (at the last start): a container that ran long enough since then starts afresh.
+    """
+
+    delay: float
+    since: float
 
 
 class Kind(enum.Enum):
@@ -30,9 +41,13 @@ class PrepareVolumes:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CreateSandbox:
-    """Make the Pod's cgroup and its sandbox with its network. `attempt` counts sandboxes of this Pod from 0."""
+    """Make the Pod's cgroup and its sandbox with its network. `attempt` counts sandboxes of this Pod from 0.
+
+    `replaces` are its dead sandboxes: they are stopped first (again, if need be), so that their addresses are free.
+    """
 
     attempt: int
+    replaces: tuple[SandboxId, ...] = ()
 
     @property
     def key(self) -> OpKey:
@@ -61,42 +76,70 @@ class RemoveSandbox:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EnsureImage:
-    """Have the image a container wants, as its pull policy says. Also used for image volumes (container is empty)."""
+    """Have the image a container wants, as its pull policy says, for one attempt to start that container.
+
+    Several containers may want the same image: whoever pulls, pulls each image once. Success is remembered in
+    `PodState.images` under the container's name, with the attempt. For an image volume `volume` is set and `container`
+    is empty; success is remembered in `PodState.image_volumes`.
+    """
 
     image: ImageRef
     policy: str
-    container: str
+    container: str = ""
+    attempt: int = 0
+    volume: str = ""
 
     @property
     def key(self) -> OpKey:
-        return OpKey(f"image/{self.image}/{self.policy}")
+        return OpKey(f"image-volume/{self.volume}" if self.volume else f"image/{self.container}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StartContainer:
-    """Create and start a container in the current sandbox, then run its postStart hook. `attempt` counts from 0."""
+    """Create and start a container in the current sandbox, then run its postStart hook. `attempt` counts from 0.
+
+    `backoff` is the crash-loop delay to remember for this container from now on (None: leave it as it is).
+    """
 
     name: str
     kind: Kind
     attempt: int
     sandbox: SandboxId
+    backoff: Backoff | None = None
 
     @property
     def key(self) -> OpKey:
         return OpKey(f"start/{self.name}")
 
 
+class StopReason(enum.Enum):
+    """Why a container is stopped; remembered in `PodState.stopped_for`."""
+
+    ENDING = "Ending"
+    """The Pod ends, or has done its work."""
+    UNHEALTHY = "Unhealthy"
+    """A liveness or startup probe failed."""
+    CHANGED = "Changed"
+    """The Pod now asks for another image, or for resources that need a restart."""
+    POST_START_FAILED = "FailedPostStartHook"
+    SANDBOX_DIED = "SandboxDied"
+    UNKNOWN_STATE = "UnknownState"
+    RESTART_ALL = "RestartAllContainers"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class StopContainer:
-    """Run the preStop hook, then stop, both within `grace` seconds (at least the runtime's minimum of 2 after a hook).
+    """Run the preStop hook, then stop, both until `kill_at` (epoch seconds), `grace` seconds from when it was decided.
 
-    `message` goes into the Killing event; `reason` (`Deleted`, `Unhealthy`, `SpecChanged`, `Deadline`, ...) into logs.
+    The runtime is given at least 2 seconds after the hook. A second one for the same container takes over only if its
+    `kill_at` is earlier. `message` goes into the Killing event.
     """
 
     container: ContainerId
     name: str
     grace: int
-    reason: str
+    kill_at: float
+    reason: StopReason
     message: str
 
     @property
@@ -158,7 +201,11 @@ Action: TypeAlias = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What to start now, in order, and when to look again even if nothing wakes the Pod (epoch seconds)."""
+    """What to start now, in order, and when to look again even if nothing wakes the Pod (epoch seconds).
+
+    `finished`: nothing of the Pod runs and all it held is released, for good: its API object may go if it is deleted.
+    """
 
     actions: tuple[Action, ...] = ()
     wake_at: float | None = None
+    finished: bool = False

@@ -7,8 +7,8 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from pykubelet.model.actions import Action, OpKey
-from pykubelet.model.ids import ContainerId, ImageRef
+from pykubelet.model.actions import Action, Backoff, OpKey, StopReason
+from pykubelet.model.ids import ContainerId
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
 
@@ -57,9 +57,13 @@ class Ending:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ImageState:
-    """`image_id` is set when present; else `progress` (`43% of 120 MB`) while it is being pulled, or neither."""
+    """One container's image: `image_id` is set once it was made sure of for start attempt number `attempt`.
+
+    While it is being pulled `progress` may say how far (`43% of 120 MB`).
+    """
 
     image_id: str = ""
+    attempt: int = 0
     progress: str = ""
 
 
@@ -82,21 +86,15 @@ class Probed:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Backoff:
-    """Crash-loop delay of one container: `delay` seconds counted from the last exit at `since`."""
-
-    delay: float
-    since: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class PodState:
     """One Pod: what is asked (`pod`), what is there (`seen`), what is under way and what went wrong.
 
     `under_way` holds the running operations by key, `failures` the last failure of each kind of operation by key.
     `volumes_ready` is True once PrepareVolumes succeeded for this Pod since the kubelet started (or was adopted).
-    `images` knows only images asked for. `probed` is keyed by container id. `backoffs` by container name.
+    `images`, `image_volumes` (made sure of; volume name to image id) and `backoffs` (from StartContainer.backoff) are
+    keyed by container or volume name, `probed` by container id. `stopped_for` says why we stopped a container.
     `torn_down` is True once TearDown succeeded. `admitted` is False until admission let the Pod in.
+    `max_restart_delay` is the longest crash-loop delay in seconds.
     """
 
     pod: Pod
@@ -107,6 +105,9 @@ class PodState:
     torn_down: bool = False
     under_way: Mapping[OpKey, Action] = dataclasses.field(default_factory=dict)
     failures: Mapping[OpKey, Failure] = dataclasses.field(default_factory=dict)
-    images: Mapping[ImageRef, ImageState] = dataclasses.field(default_factory=dict)
+    images: Mapping[str, ImageState] = dataclasses.field(default_factory=dict)
+    image_volumes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     probed: Mapping[ContainerId, Probed] = dataclasses.field(default_factory=dict)
     backoffs: Mapping[str, Backoff] = dataclasses.field(default_factory=dict)
+    stopped_for: Mapping[ContainerId, StopReason] = dataclasses.field(default_factory=dict)
+    max_restart_delay: float = 300.0
