@@ -38,3 +38,38 @@ protos: venv ## Generate the CRI modules from cri_protos/api.proto
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. cri_protos/api.proto \
 	  --plugin=protoc-gen-mypy=$(VENV)/bin/protoc-gen-mypy --mypy_out=quiet:. \
 	  --plugin=protoc-gen-mypy_grpc=$(VENV)/bin/protoc-gen-mypy_grpc --mypy_grpc_out=quiet:.
+
+# The development cluster. NAME: which one; NODES: how many; ARGS: further arguments, such as ARGS="--node n2=genuine".
+NAME ?= dev
+NODES ?= 2
+API_SERVERS ?= 1
+BINARIES ?=
+DEVCLUSTER = $(PY) -m devcluster --name $(NAME)
+
+.PHONY: up
+up: venv ## Bring up a genuine control plane and nodes that run our agents; ends with the Pods that answered (root)
+	@$(DEVCLUSTER) up --nodes $(NODES) --api-servers $(API_SERVERS) $(if $(BINARIES),--binaries $(BINARIES)) $(ARGS)
+
+.PHONY: down
+down: venv ## Take the cluster away and leave nothing (root)
+	@$(DEVCLUSTER) down $(ARGS)
+
+.PHONY: status
+status: venv ## What runs of the cluster, and how its nodes are (root)
+	@$(DEVCLUSTER) status
+
+.PHONY: kubectl
+kubectl: venv ## kubectl for the cluster: make kubectl ARGS="get pods -A" (root)
+	@$(DEVCLUSTER) kubectl $(ARGS)
+
+.PHONY: logs
+logs: venv ## The ends of the logs: make logs ARGS="n1 kubelet" (root)
+	@$(DEVCLUSTER) logs $(ARGS)
+
+.PHONY: node-shell
+node-shell: venv ## A shell inside a node: make node-shell ARGS=n1 (root)
+	@$(DEVCLUSTER) exec $(ARGS)
+
+.PHONY: build
+build: venv ## Fetch or build the genuine binaries of the cluster ahead of time; ARGS=--suite for the e2e suite's too
+	@$(DEVCLUSTER) build $(ARGS)

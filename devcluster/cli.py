@@ -1,6 +1,191 @@
-"""Brings the development cluster up and down."""
+"""The command line: up, down, status, kubectl, logs, node, exec, env, build, images."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from devcluster import binaries, cluster, images, layout, netns, spec, state, status, tools
+from devcluster.errors import DevClusterError
+from devcluster.progress import Reporter
 
 
-def main() -> int:
-    """Run one command of the development cluster; the exit code."""
-    raise SystemExit("not built yet")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. What fails is told in full on stderr."""
+    options = _parser().parse_args(arguments)
+    report = Reporter(quiet=options.quiet)
+    try:
+        spec.check_name(options.name)
+        return int(options.run(options, report) or 0)
+    except DevClusterError as error:
+        report.console.print(error.report(), style="red", markup=False, soft_wrap=True)
+        for note in getattr(error, "__notes__", ()):
+            report.console.print(f"also: {note}", style="red", markup=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        report.say("interrupted; run the same command again to go on, or `make down` to take all away")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="devcluster", description=__doc__)
+    parser.add_argument(
+        "--name", default=os.environ.get("DEVCLUSTER", "dev"), help="which cluster (default: %(default)s)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="say nothing of progress")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    up = commands.add_parser("up", help="bring the cluster up, or make it be as said here")
+    up.add_argument("--nodes", type=int, default=2, help="how many nodes (default: %(default)s)")
+    up.add_argument("--node", action="append", default=[], metavar="NAME=KIND", help=", ".join(spec.NODE_KINDS))
+    up.add_argument("--api-servers", type=int, choices=range(1, spec.MAX_API_SERVERS + 1), default=1)
+    up.add_argument("--ip-family", type=spec.Family, choices=list(spec.Family), default=spec.Family.IPV4)
+    up.add_argument("--binaries", default="", help="a folder with genuine binaries, used before any other source")
+    up.set_defaults(run=_up)
+
+    down = commands.add_parser("down", help="take everything of the cluster away")
+    down.add_argument("--all", action="store_true", help="every cluster on this machine")
+    down.set_defaults(run=_down)
+
+    commands.add_parser("status", help="what runs, and how it is").set_defaults(run=_status)
+
+    for name, text in (
+        ("kubectl", "kubectl as the administrator"),
+        ("run", "a program in the control plane's network"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("arguments", nargs=argparse.REMAINDER)
+        command.set_defaults(run=_kubectl if name == "kubectl" else _run)
+
+    execute = commands.add_parser("exec", help="a program inside a node")
+    execute.add_argument("node")
+    execute.add_argument("arguments", nargs=argparse.REMAINDER)
+    execute.set_defaults(run=_exec)
+
+    logs = commands.add_parser("logs", help="the end of each log, or of those whose name contains a word")
+    logs.add_argument("words", nargs="*", help="such as n1, kubelet, kube-apiserver")
+    logs.add_argument("--lines", type=int, default=30)
+    logs.set_defaults(run=_logs)
+
+    node = commands.add_parser("node", help="add, remove, or restart the agents of one node")
+    actions = node.add_subparsers(required=True, metavar="action")
+    add = actions.add_parser("add", help="add a node, or change its agents: n3, n2=genuine")
+    add.add_argument("node", type=spec.parse_node)
+    add.set_defaults(run=_node_add)
+    remove = actions.add_parser("remove", help="remove a node")
+    remove.add_argument("node")
+    remove.set_defaults(run=_node_remove)
+    restart = actions.add_parser("restart", help="restart kubelet, proxy or containerd of a node")
+    restart.add_argument("node")
+    restart.add_argument("agent", choices=status.RESTARTABLE)
+    restart.set_defaults(run=_node_restart)
+
+    commands.add_parser("env", help="shell lines that give you kubectl for this cluster").set_defaults(run=_env)
+    build = commands.add_parser("build", help="fetch or build the genuine binaries")
+    build.add_argument("--suite", action="store_true", help="also e2e.test, ginkgo and kubeadm")
+    build.add_argument("--binaries", default="")
+    build.set_defaults(run=_build)
+    pictures = commands.add_parser("images", help="fetch or build the images")
+    pictures.add_argument("--binaries", default="")
+    pictures.set_defaults(run=_images)
+    return parser
+
+
+def _up(options: argparse.Namespace, report: Reporter) -> None:
+    chosen = tuple(spec.parse_node(text) for text in options.node)
+    wanted = spec.ClusterSpec(
+        name=options.name,
+        nodes=spec.nodes_of(options.nodes, chosen),
+        api_servers=options.api_servers,
+        family=options.ip_family,
+        binaries=str(binaries.user_folders(options.binaries)[0]) if options.binaries else "",
+    )
+    with report.live():
+        answers = cluster.up(wanted, report)
+    for answer in answers:
+        print(answer)
+    print(f"cluster {options.name} is up. Go on with:\n{status.hints(layout.of(options.name))}")
+
+
+def _down(options: argparse.Namespace, report: Reporter) -> None:
+    for name in state.names() if options.all else [options.name]:
+        if not cluster.down(name, report):
+            report.say(f"cluster {name}: there is nothing")
+
+
+def _status(options: argparse.Namespace, report: Reporter) -> int:
+    return status.show(layout.of(options.name))
+
+
+def _kubectl(options: argparse.Namespace, report: Reporter) -> None:
+    files = layout.of(options.name)
+    state.need(files)
+    _become([str(files.kubectl), *options.arguments])
+
+
+def _run(options: argparse.Namespace, report: Reporter) -> None:
+    files = layout.of(options.name)
+    state.need(files)
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(files.admin),
+        "DEVCLUSTER": options.name,
+        "PATH": f"{files.bin}:{os.environ.get('PATH', '')}",
+    }
+    _become([*netns.enter(files.netns(netns.CONTROL_PLANE)), *_command(options)], environment)
+
+
+def _exec(options: argparse.Namespace, report: Reporter) -> None:
+    files = layout.of(options.name)
+    state.need(files).node(options.node)
+    _become([*netns.enter(files.netns(options.node), files.mount_namespaces / options.node), *_command(options)])
+
+
+def _command(options: argparse.Namespace) -> list[str]:
+    given = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    return given or [os.environ.get("SHELL", "/bin/sh")]
+
+
+def _logs(options: argparse.Namespace, report: Reporter) -> None:
+    status.show_logs(layout.of(options.name), options.words, options.lines)
+
+
+def _node_add(options: argparse.Namespace, report: Reporter) -> None:
+    with report.live():
+        cluster.add_node(options.name, options.node, report)
+
+
+def _node_remove(options: argparse.Namespace, report: Reporter) -> None:
+    cluster.remove_node(options.name, options.node, report)
+
+
+def _node_restart(options: argparse.Namespace, report: Reporter) -> None:
+    from devcluster import api
+
+    api.Cluster(options.name).node(options.node).restart(options.agent)
+
+
+def _env(options: argparse.Namespace, report: Reporter) -> None:
+    print(status.hints(layout.of(options.name)))
+
+
+def _build(options: argparse.Namespace, report: Reporter) -> None:
+    wanted = [*tools.CLUSTER, *tools.IMAGES, *(tools.SUITE if options.suite else ())]
+    with report.live():
+        found = binaries.resolve(wanted, report, given=options.binaries)
+    for name, path in sorted(found.items()):
+        print(f"{name:26} {tools.BY_NAME[name].version:10} {path}")
+
+
+def _images(options: argparse.Namespace, report: Reporter) -> None:
+    with report.live():
+        store = images.obtain(report, given=options.binaries)
+    for name in store.images():
+        print(name)
+
+
+def _become(argv: list[str], environment: dict[str, str] | None = None) -> None:
+    sys.stdout.flush()
+    os.execvpe(argv[0], argv, environment or dict(os.environ))

@@ -1,0 +1,144 @@
+"""A node's containerd, runc and CNI: their configuration, starting containerd, and loading images into it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from devcluster import cgroups, layout, mounts, processes, shell, versions
+from devcluster.layout import Layout
+from devcluster.spec import ClusterSpec, NodeSpec
+
+NAME = "containerd"
+NAMESPACE = "k8s.io"
+_CERTS = layout.NODE_LIB / "certs.d"
+_CNI = layout.NODE_LIB / "cni"
+MIRRORED = ("registry.k8s.io", "docker.io", "quay.io", "ghcr.io", "gcr.io")
+
+_CONFIG = """version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+
+[grpc]
+  address = "{socket}"
+
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = "registry.k8s.io/pause:{pause}"
+
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = "{certs}"
+
+[plugins.'io.containerd.cri.v1.runtime']
+  # without CAP_SYS_RESOURCE (a container, some VMs) nobody may lower an OOM score
+  restrict_oom_score_adj = {restrict}
+
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+  bin_dirs = ["{bin}"]
+  conf_dir = "{cni}"
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+  BinaryName = "{bin}/runc"
+  SystemdCgroup = false
+"""
+
+
+def configure(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
+    """Write containerd's, CNI's and the registry mirrors' files."""
+    files = cluster.node(node.name)
+    _write(
+        files.outside(layout.CONTAINERD_CONFIG),
+        _CONFIG.format(
+            socket=layout.CONTAINERD_SOCKET,
+            pause=versions.PAUSE,
+            certs=_CERTS,
+            cni=_CNI,
+            bin=layout.NODE_BIN,
+            restrict=str(not _may_lower_oom_score()).lower(),
+        ),
+    )
+    _write(files.outside(_CNI / "10-devcluster.conflist"), json.dumps(cni_config(spec, node), indent=1))
+    for host in (*MIRRORED, spec.registry):
+        url = f"http://{spec.registry}"
+        _write(
+            files.outside(_CERTS / host / "hosts.toml"),
+            f'server = "{url}"\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n',
+        )
+
+
+def cni_config(spec: ClusterSpec, node: NodeSpec) -> dict[str, object]:
+    """A bridge on the node, addresses from the node's own CIDR, and host ports."""
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "hairpinMode": True,
+        "ipMasq": False,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": plan.node_pods(node.index)}] for plan in spec.nets],
+            "routes": [{"dst": "::/0" if ":" in plan.dns else "0.0.0.0/0"} for plan in spec.nets],
+        },
+    }
+    return {
+        "cniVersion": "1.0.0",
+        "name": "devcluster",
+        "plugins": [bridge, {"type": "portmap", "capabilities": {"portMappings": True}}],
+    }
+
+
+def program(cluster: Layout, node: NodeSpec) -> processes.Program:
+    return processes.Program(
+        name=f"containerd of {node.name}",
+        argv=[layout.NODE_BIN / "containerd", "--config", layout.CONTAINERD_CONFIG],
+        pidfile=cluster.pids / f"{node.name}-{NAME}",
+        log=cluster.node(node.name).logs / f"{NAME}.log",
+        netns=cluster.netns(node.name),
+        mounts=mounts.path_of(cluster, node.name),
+        cgroup=f"{cluster.cgroup(node.name)}/{NAME}",
+        env={"PATH": f"{layout.NODE_BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+    )
+
+
+def start(cluster: Layout, node: NodeSpec) -> None:
+    """Start it and wait until it answers. Its shims stay in its cgroup when it is restarted."""
+    wanted = program(cluster, node)
+    cgroups.make(cluster.cgroup(node.name), (NAME, "kubelet", "proxy"))
+    processes.start(wanted)
+
+    def answers() -> str | None:
+        if not cluster.node(node.name).containerd_socket.is_socket():
+            return "no socket yet"
+        try:
+            ctr(cluster, node.name, "version")
+        except Exception as error:
+            return str(error)
+        return None
+
+    processes.wait(wanted, answers, timeout=60)
+
+
+def ctr(cluster: Layout, node: str, *arguments: str | Path, timeout: float = 300) -> str:
+    """Run containerd's own command line tool against a node's."""
+    socket = cluster.node(node).containerd_socket
+    argv = [cluster.bin / "ctr", "--address", socket, "--namespace", NAMESPACE, *arguments]
+    return shell.run(f"ctr on {node}", argv, timeout=timeout)
+
+
+def load(cluster: Layout, node: str, image: str, archive: Path) -> None:
+    """Import an OCI archive unless the node has this image already."""
+    if image not in ctr(cluster, node, "images", "ls", "-q").split():
+        ctr(cluster, node, "images", "import", "--digests", archive)
+
+
+def _may_lower_oom_score() -> bool:
+    status = Path("/proc/self/status").read_text()
+    effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(effective >> 24 & 1)  # CAP_SYS_RESOURCE
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
