@@ -16,9 +16,7 @@ NAMESPACE = "hello"
 REPLICAS = 3
 _PORT = 8080
 _CALLS = 12
-_SETTLE = (
-    20  # seconds in which the first call must succeed: proxies learn of the Pods after the Deployment is available
-)
+_SETTLE = 20  # seconds for all replicas to answer: proxies learn of them after the Deployment is available
 _NAME = f"hello.{NAMESPACE}.svc.{DOMAIN}"
 
 
@@ -130,9 +128,9 @@ def _is_ready(pod: dict[str, Any]) -> bool:
 
 
 def _from_pod(cluster: Layout, pod: str) -> Answers:
-    curl = f"curl -sS --max-time 5 http://{_NAME}/hostname"
-    settle = f"for i in $(seq {_SETTLE * 2}); do {curl} >/dev/null 2>&1 && break; sleep 0.5; done"
-    script = f"{settle}; for i in $(seq {_CALLS}); do {curl}; echo; done"
+    calls = f"for i in $(seq {_CALLS}); do curl -sS --max-time 5 http://{_NAME}/hostname; echo; done"
+    enough = f"[ $( ({calls}) 2>/dev/null | sort -u | wc -w) -ge {REPLICAS} ]"
+    script = f"for try in $(seq {_SETTLE}); do {enough} && break; sleep 1; done; {calls}"
     title = f"{pod} -> http://{_NAME}"
     out = shell.run(title, [cluster.kubectl, "-n", NAMESPACE, "exec", pod, "--", "sh", "-c", script], timeout=90)
     return _answers(title, out.split())
@@ -144,12 +142,12 @@ def _from_node(cluster: Layout, node: NodeSpec, host: str, port: int, way: str) 
 
     def unanswered() -> str | None:
         try:
-            _get(space, host, port)
+            seen = {_get(space, host, port) for _ in range(_CALLS)}
         except (OSError, http.client.HTTPException) as error:
             return str(error)
-        return None
+        return None if len(seen) >= REPLICAS else f"only {', '.join(sorted(seen))} answered"
 
-    processes.until(title, unanswered, timeout=_SETTLE, every=0.2)
+    processes.until(title, unanswered, timeout=_SETTLE, every=0.5)
     try:
         return _answers(title, [_get(space, host, port) for _ in range(_CALLS)])
     except (OSError, http.client.HTTPException) as error:
