@@ -1,1 +1,13 @@
 """The errors this agent raises, by what a caller can do about them."""
+
+
+class ProxyError(Exception):
+    """Anything this agent raises on purpose."""
+
+
+class SettingsError(ProxyError):
+    """The configuration or the command line can't be used; the message says where and why."""
+
+
+class RulesetError(ProxyError):
+    """The kernel refused a transaction, and nothing of it was applied: send the whole ruleset."""

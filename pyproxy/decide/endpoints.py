@@ -1,0 +1,78 @@
+"""Read the endpoints of a Service's slices, for one family, grouped by port. No I/O."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from nodekit.objects.meta import Key
+from pyproxy.model import address as addresses
+from pyproxy.model import service
+from pyproxy.model.address import Address, Family
+from pyproxy.model.ports import Endpoint, PortName, Protocol
+
+_PROTOCOLS: Final = {protocol.name: protocol for protocol in Protocol}
+
+SliceEndpoints = dict[PortName, tuple[Endpoint, ...]]
+"""What one slice says, by port."""
+
+
+def owner(found: service.EndpointSlice) -> Key | None:
+    """The Service a slice belongs to; None when it is not for proxies."""
+    labels = found.metadata.labels
+    name = labels.get(service.SERVICE_NAME_LABEL)
+    if not name or service.HEADLESS_LABEL in labels or service.PROXY_NAME_LABEL in labels:
+        return None
+    return Key(found.metadata.namespace, name)
+
+
+def read(found: service.EndpointSlice, node: str) -> SliceEndpoints:
+    """The endpoints of a slice by port. Ports without a name or number and endpoints that don't parse are left out."""
+    family = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}.get(found.address_type)
+    name = owner(found)
+    if family is None or name is None:
+        return {}
+    backends = [(packed, e) for e in found.endpoints if (packed := _address(e, family)) is not None]
+    result: SliceEndpoints = {}
+    for port in found.ports:
+        protocol = _PROTOCOLS.get(port.protocol)
+        if port.name is None or port.port is None or not 0 < port.port < 65536 or protocol is None:
+            continue
+        key = PortName(name, port.name, protocol)
+        result[key] = result.get(key, ()) + tuple(_endpoint(a, port.port, e, node) for a, e in backends)
+    return result
+
+
+def merge(slices: Iterable[SliceEndpoints], port: PortName) -> tuple[Endpoint, ...]:
+    """A port's endpoints from all slices, ordered by address, each backend once.
+
+    A backend seen twice is either on its way between two slices or an address given to a new Pod before the old one is
+    gone: the one that is not terminating counts.
+    """
+    found: dict[tuple[Address, int], Endpoint] = {}
+    for one in slices:
+        for endpoint in one.get(port, ()):
+            key = (endpoint.address, endpoint.port)
+            if key not in found or not endpoint.terminating:
+                found[key] = endpoint
+    return tuple(found[key] for key in sorted(found))
+
+
+def _address(endpoint: service.SliceEndpoint, family: Family) -> Address | None:
+    parsed = addresses.parse(endpoint.addresses[0]) if endpoint.addresses else None
+    return parsed if parsed is not None and len(parsed) == family.value else None
+
+
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+
+def _endpoint(address: Address, port: int, endpoint: service.SliceEndpoint, node: str) -> Endpoint:
+    conditions, hints = endpoint.conditions, endpoint.hints
+    return Endpoint(
+        address,
+        port,
+        ready=conditions.ready is not False,
+        serving=conditions.serving is not False,
+        terminating=conditions.terminating is True,
+        local=bool(node) and endpoint.node_name == node,
+        zones=_NOBODY if hints is None else frozenset(zone.name for zone in hints.for_zones),
+        nodes=_NOBODY if hints is None else frozenset(item.name for item in hints.for_nodes),
+    )

@@ -1,0 +1,113 @@
+"""Turn a ServicePort and its chosen endpoints into frontends and slots. No I/O."""
+
+from collections.abc import Iterable
+
+from pyproxy.decide import topology
+from pyproxy.model import keys
+from pyproxy.model.address import Address, Prefix
+from pyproxy.model.ports import Endpoint, ServicePort
+from pyproxy.model.program import Backends, Frontend, Program
+from pyproxy.model.ruleset import ChainKey, Kind, Verdict
+
+
+def build(
+    port: ServicePort,
+    choice: topology.Choice,
+    *,
+    node_ip: Address | None = None,
+    before: Program | None = None,
+) -> Program:
+    """The program of a ServicePort; endpoints that were in `before` keep their slots where they can.
+
+    `node_ip` inside a source range admits the Service's own addresses as sources too: a node that calls a load
+    balancer's address it holds itself does so from that very address.
+    """
+    cluster = arrange(_packed(choice.cluster), () if before is None else before.cluster)
+    local = arrange(_packed(choice.local), () if before is None else before.local)
+    counts = {Backends.CLUSTER: len(cluster), Backends.LOCAL: len(local), Backends.NONE: 0}
+    protocol = port.name.protocol
+    internal = Backends.LOCAL if port.internal_local else Backends.CLUSTER
+    frontends = [
+        _internal(port, keys.service(port.cluster_ip, protocol, port.port), internal, counts[internal], choice.anywhere)
+    ]
+    taken = {port.cluster_ip}
+    for address in (*port.external_ips, *port.vips):
+        if address not in taken:
+            taken.add(address)
+            ranges = _sources(port, node_ip) if address in port.vips else ()
+            key = keys.service(address, protocol, port.port)
+            frontends.append(_external(port, key, counts, ranges, choice.anywhere))
+    if port.node_port:
+        key = keys.node_port(protocol, port.node_port)
+        frontends.append(_external(port, key, counts, (), choice.anywhere))
+    used = {frontend.backends for frontend in frontends}
+    short = any(frontend.short is not None for frontend in frontends)
+    return Program(
+        frontends=tuple(frontends),
+        cluster=cluster if Backends.CLUSTER in used or short else (),
+        local=local if Backends.LOCAL in used else (),
+        cluster_ip=port.cluster_ip,
+        hairpins=frozenset(
+            keys.hairpin(keys.endpoint(e.address, e.port), protocol)
+            for e in (*choice.cluster, *choice.local)
+            if e.local
+        ),
+    )
+
+
+def _internal(port: ServicePort, key: bytes, backends: Backends, count: int, anywhere: bool) -> Frontend:
+    if not anywhere:
+        return Frontend(key, ChainKey(Kind.REJECT))
+    if not count:
+        return Frontend(key, Verdict.DROP)
+    chain = ChainKey(Kind.CLUSTER, count, affinity=port.affinity_seconds > 0)
+    return Frontend(key, chain, backends, affinity_seconds=port.affinity_seconds)
+
+
+def _external(
+    port: ServicePort, key: bytes, counts: dict[Backends, int], ranges: tuple[Prefix, ...], anywhere: bool
+) -> Frontend:
+    node_port, affinity = len(key) == 8, port.affinity_seconds > 0
+    if not anywhere:
+        return Frontend(key, ChainKey(Kind.REJECT, ranges=bool(ranges)), sources=ranges)
+    kind, backends, short = Kind.EXTERNAL, Backends.CLUSTER, None
+    if port.external_local:
+        kind, backends = Kind.LOCAL, Backends.LOCAL
+        short = ChainKey(Kind.SHORT, counts[Backends.CLUSTER], node_port, affinity)
+    chain = ChainKey(kind, counts[backends], node_port, affinity, bool(ranges))
+    return Frontend(key, chain, backends, short, port.affinity_seconds, ranges)
+
+
+def _sources(port: ServicePort, node_ip: Address | None) -> tuple[Prefix, ...]:
+    ranges = port.source_ranges
+    if not ranges:
+        return ()
+    if node_ip is not None and any(node_ip in allowed for allowed in ranges):
+        ranges = (*ranges, *(Prefix(vip, len(vip) * 8) for vip in port.vips))
+    # Interval sets refuse overlaps, and two CIDR blocks overlap only when one holds the other.
+    widest_first = sorted(set(ranges), key=lambda prefix: prefix.length)
+    kept: list[Prefix] = []
+    for prefix in widest_first:
+        if not any(prefix.address in wider for wider in kept):
+            kept.append(prefix)
+    return tuple(kept)
+
+
+def _packed(endpoints: Iterable[Endpoint]) -> tuple[bytes, ...]:
+    return tuple(keys.endpoint(endpoint.address, endpoint.port) for endpoint in endpoints)
+
+
+def arrange(wanted: tuple[bytes, ...], before: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The wanted endpoints in an order that moves as few as possible: 0..n-1 without holes.
+
+    One that stays keeps its slot unless the list got shorter than that; holes are filled with new ones, then with those
+    that lost their slot.
+    """
+    if not before or wanted == before:
+        return wanted
+    keep = set(wanted)
+    slots: list[bytes | None] = [backend if backend in keep else None for backend in before[: len(wanted)]]
+    slots += [None] * (len(wanted) - len(slots))
+    placed = {backend for backend in slots if backend is not None}
+    spare = iter([backend for backend in wanted if backend not in placed])
+    return tuple(next(spare) if backend is None else backend for backend in slots)

@@ -1,0 +1,264 @@
+"""Keep one family's ruleset, and say what a change of a Service changes in it. No I/O.
+
+A change costs as much as the Service it is about, whatever else there is. The whole can be had at any time, as the
+transaction that makes it from nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from pyproxy.decide import chains
+from pyproxy.decide.chains import Policy
+from pyproxy.decide.changes import Changes
+from pyproxy.model import keys
+from pyproxy.model.ports import PortName
+from pyproxy.model.program import Frontend, Program
+from pyproxy.model.ruleset import ChainKey, Element, Kind, Set, Verdict
+from pyproxy.model.transaction import Transaction
+
+Item = tuple[Set, bytes, Element]
+
+
+class Ruleset:
+    """The programs of all ServicePorts, and what they share: frontends claimed, chains, ClusterIPs, hairpins."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.programs: dict[PortName, Program] = {}
+        self._owners: dict[bytes, PortName] = {}
+        self._waiting: dict[bytes, list[PortName]] = {}
+        self._cluster_ips: Counter[bytes] = Counter()
+        self._hairpins: Counter[bytes] = Counter()
+        self._uses: Counter[ChainKey] = Counter()
+        self._idle: set[ChainKey] = set()
+        self._aging: set[ChainKey] = set()
+        self._changes = Changes()
+
+    def put(self, name: PortName, program: Program | None) -> None:
+        """Give a ServicePort another program, or none."""
+        before = self.programs.get(name)
+        if program == before:
+            return
+        freed = self._withdraw(name, before)
+        self._count(program, before)
+        if program is None:
+            del self.programs[name]
+        else:
+            self.programs[name] = program
+        self._claim(name, program)
+        self._edit(name, program, before, freed)
+        for key in freed:
+            if key not in self._owners:
+                self._inherit(key)
+
+    def take(self) -> Transaction:
+        """What has changed since the last time, as one transaction."""
+        changes, self._changes = self._changes, Changes()
+        made = [key for key in changes.chains if self._uses[key] > 0 and key not in self._idle]
+        return changes.transaction(self.policy.family, [chains.shared(key, self.policy) for key in made])
+
+    def collect(self) -> Transaction:
+        """The removal of shared chains unused since the last call.
+
+        Kernels before 6.2 still count a reference for a moment after the map element that held it is gone.
+        """
+        ready = sorted(self._idle & self._aging, key=str)
+        self._idle.difference_update(ready)
+        self._aging = set(self._idle)
+        for key in ready:
+            del self._uses[key]
+        return Transaction(self.policy.family, dropped_chains=tuple(key.name for key in ready))
+
+    @property
+    def idle(self) -> bool:
+        """Whether there are shared chains that nothing uses."""
+        return bool(self._idle)
+
+    def chain_names(self) -> set[str]:
+        """The names of all chains the kernel should have."""
+        return {key.name for key in self._uses} | {chain.name for chain in chains.base(self.policy)}
+
+    def whole(self) -> Transaction:
+        """Everything there is, as the transaction that makes it; forgets what `take` would have said."""
+        self._changes = Changes()
+        self._idle.clear()
+        self._uses = +self._uses
+        added: dict[Set, dict[bytes, Element]] = {}
+        for name, program in self.programs.items():
+            for one, key, value in self._items(name, program):
+                added.setdefault(one, {})[key] = value
+        for one, counted in ((Set.CLUSTER_IPS, self._cluster_ips), (Set.HAIRPINS, self._hairpins)):
+            if counted:
+                added[one] = dict.fromkeys(counted)
+        if self.policy.node_port_ips:
+            added[Set.NODE_PORT_IPS] = dict.fromkeys(self.policy.node_port_ips)
+        made = [chains.shared(key, self.policy) for key in sorted(self._uses, key=str)]
+        return Transaction(self.policy.family, True, (*made, *chains.base(self.policy)), {}, added)
+
+    def repolicy(self, policy: Policy) -> None:
+        """Put a changed policy to use: the chains it rewrites and the NodePort addresses are in the next change."""
+        before, self.policy = self.policy, policy
+        pairs = [*zip(chains.base(before), chains.base(policy), strict=True)]
+        pairs += [(chains.shared(key, before), chains.shared(key, policy)) for key in self._uses]
+        self._changes.rewritten.update((new.name, new) for old, new in pairs if old != new)
+        gone, come = set(before.node_port_ips or ()), set(policy.node_port_ips or ())
+        for address in gone - come:
+            self._changes.remove(Set.NODE_PORT_IPS, address, None)
+        for address in come - gone:
+            self._changes.add(Set.NODE_PORT_IPS, address, None)
+
+    # Who owns a frontend: the first ServicePort that asked for it, until it lets go.
+
+    def _withdraw(self, name: PortName, before: Program | None) -> list[bytes]:
+        freed = []
+        for frontend in before.frontends if before is not None else ():
+            if self._owners.get(frontend.key) == name:
+                freed.append(frontend.key)
+            elif name in self._waiting.get(frontend.key, ()):
+                self._waiting[frontend.key].remove(name)
+        for key in freed:
+            del self._owners[key]
+        return freed
+
+    def _claim(self, name: PortName, program: Program | None) -> None:
+        for frontend in program.frontends if program is not None else ():
+            owner = self._owners.setdefault(frontend.key, name)
+            if owner != name:
+                self._waiting.setdefault(frontend.key, []).append(name)
+
+    def _inherit(self, key: bytes) -> None:
+        waiting = self._waiting.pop(key, [])
+        if not waiting:
+            return
+        heir, *rest = waiting
+        if rest:
+            self._waiting[key] = rest
+        self._owners[key] = heir
+        program = self.programs[heir]
+        for frontend in program.frontends:
+            if frontend.key == key:
+                self._use(frontend, +1)
+                for item in _frontend_items(frontend, program):
+                    self._changes.add(*item)
+
+    # What the kernel is told.
+
+    def _items(self, name: PortName, program: Program) -> Iterator[Item]:
+        for frontend in program.frontends:
+            if self._owners.get(frontend.key) == name:
+                yield from _frontend_items(frontend, program)
+
+    def _edit(self, name: PortName, program: Program | None, before: Program | None, freed: list[bytes]) -> None:
+        old: dict[bytes, Frontend] = {}
+        if before is not None:
+            old = {frontend.key: frontend for frontend in before.frontends if frontend.key in freed}
+        for frontend in program.frontends if program is not None else ():
+            if self._owners[frontend.key] != name:
+                continue
+            self._use(frontend, +1)
+            previous = old.pop(frontend.key, None)
+            assert program is not None
+            if previous is None or before is None:
+                for item in _frontend_items(frontend, program):
+                    self._changes.add(*item)
+                continue
+            self._use(previous, -1)
+            self._replace(_frontend_items(previous, before), _frontend_items(frontend, program))
+        for previous in old.values():
+            assert before is not None
+            self._use(previous, -1)
+            for item in _frontend_items(previous, before):
+                self._changes.remove(*item)
+
+    def _replace(self, before: Iterator[Item], after: Iterator[Item]) -> None:
+        """Items of an unchanged slot come out in the same order, so most are told apart without a table."""
+        gone: dict[tuple[Set, bytes], Element] = {}
+        come: dict[tuple[Set, bytes], Element] = {}
+        for left, right in zip_longest(before, after):
+            if left == right:
+                continue
+            if left is not None:
+                gone[left[0], left[1]] = left[2]
+            if right is not None:
+                come[right[0], right[1]] = right[2]
+        for (one, key), value in gone.items():
+            if (one, key) not in come or come[one, key] != value:
+                self._changes.remove(one, key, value)
+        for (one, key), value in come.items():
+            if (one, key) not in gone or gone[one, key] != value:
+                self._changes.add(one, key, value)
+
+    def _use(self, frontend: Frontend, step: int) -> None:
+        for key in _chains(frontend):
+            self._uses[key] += step
+            if step > 0 and self._uses[key] == step:
+                # An idle chain is still in the kernel, whole.
+                if key in self._idle:
+                    self._idle.discard(key)
+                else:
+                    self._changes.chains[key] = None
+            elif self._uses[key] == 0:
+                if key in self._changes.chains:
+                    del self._changes.chains[key]
+                    del self._uses[key]
+                else:
+                    self._idle.add(key)
+
+    def _count(self, program: Program | None, before: Program | None) -> None:
+        for one, counted, new, old in (
+            (
+                Set.CLUSTER_IPS,
+                self._cluster_ips,
+                {program.cluster_ip} if program is not None else set(),
+                {before.cluster_ip} if before is not None else set(),
+            ),
+            (
+                Set.HAIRPINS,
+                self._hairpins,
+                program.hairpins if program is not None else frozenset(),
+                before.hairpins if before is not None else frozenset(),
+            ),
+        ):
+            for key in new - old:
+                counted[key] += 1
+                if counted[key] == 1:
+                    self._changes.add(one, key, None)
+            for key in old - new:
+                counted[key] -= 1
+                if counted[key] == 0:
+                    del counted[key]
+                    self._changes.remove(one, key, None)
+
+
+def _chains(frontend: Frontend) -> Iterator[ChainKey]:
+    if not isinstance(frontend.verdict, Verdict):
+        yield frontend.verdict
+    if frontend.short is not None:
+        yield frontend.short
+    if frontend.affinity_seconds:
+        yield ChainKey(Kind.LEARN, frontend.affinity_seconds, frontend.node_port)
+
+
+def _frontend_items(frontend: Frontend, program: Program) -> Iterator[Item]:
+    """Every element that a frontend owns: all of them carry its key."""
+    node_port, key = frontend.node_port, frontend.key
+    yield Set.NODE_PORTS if node_port else Set.SERVICES, key, frontend.verdict
+    backends = program.backends(frontend)
+    one = Set.NODE_PORT_ENDPOINTS if node_port else Set.ENDPOINTS
+    if frontend.short is not None:
+        yield Set.NODE_PORT_SHORT_CIRCUITS if node_port else Set.SHORT_CIRCUITS, key, frontend.short
+    for prefix in frontend.sources:
+        yield Set.SOURCE_RANGES, key + prefix.address, key + prefix.last
+    if frontend.affinity_seconds:
+        learn = ChainKey(Kind.LEARN, frontend.affinity_seconds, node_port)
+        yield Set.NODE_PORT_AFFINITY_TIMEOUTS if node_port else Set.AFFINITY_TIMEOUTS, key, learn
+        valid = Set.NODE_PORT_AFFINITY_ENDPOINTS if node_port else Set.AFFINITY_ENDPOINTS
+        for backend in dict.fromkeys((*backends, *(program.cluster if frontend.short is not None else ()))):
+            yield valid, key + backend, None
+    for number, backend in enumerate(backends):
+        yield one, keys.slot(key, number), backend
+    if frontend.short is not None:
+        one = Set.NODE_PORT_SHORT_ENDPOINTS if node_port else Set.SHORT_ENDPOINTS
+        for number, backend in enumerate(program.cluster):
+            yield one, keys.slot(key, number), backend
