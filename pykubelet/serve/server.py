@@ -1,0 +1,84 @@
+"""Puts endpoints behind authentication and authorization, and listens: :10250 with TLS, :10248 for health alone."""
+
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Iterable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from nodekit.kube import errors as kube_errors
+from pykubelet.serve import authn, authz
+
+SHUTDOWN = 2.0
+"""Seconds that open requests are given at the end."""
+IDENTITY = web.RequestKey("identity", authn.Identity)
+
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """Lets a request through once it is known whose it is and that it is allowed; else 401, 403 or 500."""
+
+    def __init__(self, authenticator: authn.Authenticator, authorizer: authz.Authorizer) -> None:
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+
+    async def refusal(self, request: web.Request) -> web.Response | None:
+        try:
+            user = await self._authenticator.identify(request)
+        except kube_errors.ApiError as error:
+            log.warning("cannot tell whose request this is: %s", error)
+            user = None
+        if user is None:
+            return web.Response(status=401, text="Unauthorized")
+        wanted = authz.attributes(request.method, request.path)
+        subresources = " ".join(w.subresource for w in wanted)
+        about = f"user={user.name}, verb={wanted[0].verb}, resource=nodes, subresource"
+        try:
+            for attributes in wanted:
+                if await self._authorizer.allows(user, attributes):
+                    request[IDENTITY] = user
+                    return None
+        except authz.Undecided as error:
+            log.warning("cannot tell whether %s may: %s", user.name, error)
+            return web.Response(status=500, text=f"Authorization error ({about}={subresources})")
+        return web.Response(status=403, text=f"Forbidden ({about}(s)=[{subresources}])\n")
+
+
+def application(routes: Iterable[web.RouteDef], *, guard: Guard | None) -> web.Application:
+    """The endpoints, with the genuine kubelet's words where there is none. Without a guard anybody may ask."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if guard and (refused := await guard.refusal(request)):
+            return refused
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return web.Response(status=404, text="404: Page Not Found")
+        except web.HTTPMethodNotAllowed as error:
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return web.Response(status=405, text="405: Method Not Allowed", headers={"Allow": allowed})
+
+    app = web.Application(middlewares=[guarded])
+    app.add_routes(routes)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def listening(app: web.Application, address: str, port: int, *, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+    """Serve while within; the value is the port (of use if 0 was asked for). Raises OSError if it is taken.
+
+    An empty address or `0.0.0.0` is every address, IPv6 too where there is.
+    """
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN)
+    await runner.setup()
+    try:
+        host = None if address in ("", "0.0.0.0", "::") else address
+        site = web.TCPSite(runner, host, port, ssl_context=tls)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
