@@ -1,0 +1,117 @@
+"""Has images on the node: each pulled once however many Pods want it, several at a time, with the Pods' credentials."""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from nodekit.aio.bounded import Limiter
+from pykubelet.act.operations import to_its_end
+from pykubelet.cri import errors, runtime_api
+from pykubelet.decide import image_names
+from pykubelet.errors import PodError
+from pykubelet.model import observed
+from pykubelet.model.runtime_config import AuthConfig, ImageSpec
+
+NEVER, ALWAYS = "Never", "Always"
+NO_LIMIT: Final = 1_000
+
+_REGISTRY_UNAVAILABLE = "RegistryUnavailable"
+_SIGNATURE = "SignatureValidationFailed"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pulled:
+    """An image that is here now. `seconds` is None if it was here before; `waited` counts the queue too."""
+
+    image: observed.Image
+    seconds: float | None = None
+    waited: float = 0.0
+
+
+@dataclasses.dataclass(slots=True)
+class _Pull:
+    task: asyncio.Task[Pulled]
+    waiting: int = 0
+
+
+class Images:
+    """`at_once` bounds the pulls under way: 1 is serializeImagePulls, None no bound (maxParallelImagePulls)."""
+
+    def __init__(self, service: runtime_api.ImageService, *, at_once: int | None = None) -> None:
+        self._service = service
+        self._limiter = Limiter(at_once or NO_LIMIT)
+        self._pulls: dict[tuple[str, str, tuple[AuthConfig, ...]], _Pull] = {}
+
+    async def find(self, name: str, *, handler: str = "") -> observed.Image | None:
+        """The image if it is on the node. PodError InvalidImageName or ImageInspectError."""
+        return await self._find(self._spec(name, handler))
+
+    async def pull(self, name: str, credentials: Sequence[AuthConfig] = (), *, handler: str = "") -> Pulled:
+        """Pull, or share a pull of the same image with the same credentials; those are tried in order.
+
+        PodError ErrImagePull (or the more exact words of the runtime) if none of them works.
+        """
+        spec = self._spec(name, handler)
+        key = (spec.image, handler, tuple(credentials))
+        pull = self._pulls.get(key)
+        if pull is None:
+            task = asyncio.create_task(self._pull(spec, tuple(credentials)), name=f"pull {spec.image}")
+            pull = self._pulls[key] = _Pull(task)
+            task.add_done_callback(lambda _: self._pulls.pop(key, None))
+        pull.waiting += 1
+        try:
+            return await asyncio.shield(pull.task)
+        finally:
+            pull.waiting -= 1
+            if not pull.waiting and not pull.task.done():
+                # Nobody wants it any more.
+                self._pulls.pop(key, None)
+                pull.task.cancel()
+
+    def _spec(self, name: str, handler: str) -> ImageSpec:
+        full = image_names.full(name)
+        if full is None:
+            message = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}"'
+            raise PodError("InvalidImageName", f"{message}: invalid reference format")
+        return ImageSpec(image=full, runtime_handler=handler)
+
+    async def _find(self, spec: ImageSpec) -> observed.Image | None:
+        try:
+            return await self._service.image_status(spec)
+        except errors.CriError as error:
+            raise PodError("ImageInspectError", f'Failed to inspect image "{spec.image}": {error.detail}') from error
+
+    async def _pull(self, spec: ImageSpec, credentials: tuple[AuthConfig, ...]) -> Pulled:
+        asked = time.monotonic()
+        async with self._limiter:
+            began = time.monotonic()
+            failure: errors.CriError | None = None
+            for auth in credentials or (None,):
+                try:
+                    image_id = await self._service.pull_image(spec, auth=auth)
+                    break
+                except errors.CriError as error:
+                    failure = error
+            else:
+                assert failure is not None
+                raise _words(spec.image, failure.detail) from failure
+            ended = time.monotonic()
+        found = await to_its_end(self._find(ImageSpec(image=image_id, runtime_handler=spec.runtime_handler)))
+        if found is None:
+            raise PodError("ErrImagePull", f"{spec.image} was pulled as {image_id}, but is not there")
+        return Pulled(found, seconds=ended - began, waited=ended - asked)
+
+
+def _words(image: str, detail: str) -> PodError:
+    """Source: evalCRIPullErr in pkg/kubelet/images."""
+    if detail.startswith(_REGISTRY_UNAVAILABLE):
+        rest = detail.removeprefix(_REGISTRY_UNAVAILABLE)
+        return PodError(
+            _REGISTRY_UNAVAILABLE, f"image pull failed for {image} because the registry is unavailable{rest}"
+        )
+    if detail.startswith(_SIGNATURE):
+        rest = detail.removeprefix(_SIGNATURE)
+        return PodError(_SIGNATURE, f"image pull failed for {image} because the signature validation failed{rest}")
+    return PodError("ErrImagePull", detail)

@@ -1,0 +1,67 @@
+"""The Pods the API server has bound to this node, mirrored into the desired state; mirror Pods are kept apart."""
+
+import logging
+from typing import Final
+
+from nodekit.kube import watch
+from nodekit.kube.client import Client, Selection
+from nodekit.objects import meta
+from pykubelet.desired.merge import Desired, Source
+from pykubelet.model.ids import Uid
+from pykubelet.model.kinds import PODS
+from pykubelet.model.pod import Pod
+
+MIRROR: Final = "kubernetes.io/config.mirror"
+"""The annotation of an API object that only shows a static Pod. Source: pkg/kubelet/types.ConfigMirrorAnnotationKey."""
+
+log = logging.getLogger(__name__)
+
+
+class ApiPods:
+    """Run it as a task. `mirrors` holds this node's mirror Pods by name."""
+
+    def __init__(self, client: Client, desired: Desired, *, node_name: str) -> None:
+        self._desired = desired
+        self._reflector = watch.whole(client, PODS, selection=Selection(fields=f"spec.nodeName={node_name}"))
+        self._reflector.subscribe(self._changed)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the API server does not answer just now."""
+        return self._reflector.failing_since is not None
+
+    def mirror(self, key: meta.Key) -> Pod | None:
+        """The mirror Pod of this name, if the API has one."""
+        pod = self._reflector.store.get(key)
+        return pod if pod is not None and MIRROR in pod.metadata.annotations else None
+
+    def get(self, key: meta.Key) -> Pod | None:
+        """The Pod of this name as the API has it."""
+        return self._reflector.store.get(key)
+
+    async def run(self) -> None:
+        """Mirror until cancelled."""
+        await self._reflector.run()
+
+    async def wait_synced(self) -> None:
+        """Wait for the first list, then say that this source is complete."""
+        await self._reflector.synced.wait()
+        self._desired.source_synced(Source.API)
+
+    def _changed(self, change: watch.Change[Pod]) -> None:
+        old, new = change.old, change.new
+        # A name can come back under another UID between two lists: then the old Pod is gone all the same.
+        if old is not None and (new is None or new.uid != old.uid):
+            self._tell(old, None)
+        if new is not None:
+            self._tell(new, new)
+
+    def _tell(self, pod: Pod, now: Pod | None) -> None:
+        uid = pod.uid
+        if MIRROR in pod.metadata.annotations:
+            # The static Pod's UID is the mirror's hash: its worker makes or removes the mirror.
+            self._desired.touch(Uid(pod.metadata.annotations[MIRROR]))
+        elif now is None:
+            self._desired.drop(uid, Source.API)
+        else:
+            self._desired.put(now, Source.API)

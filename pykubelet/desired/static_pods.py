@@ -1,0 +1,139 @@
+"""The Pods of files in a folder: read when the folder changes, and every `period` anyway."""
+
+import asyncio
+import hashlib
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from nodekit.objects import codec, times
+from pykubelet.desired.merge import Desired, Source
+from pykubelet.model.container import Container
+from pykubelet.model.ids import Uid
+from pykubelet.model.pod import Pod, PodSpec, Toleration
+
+HASH = "kubernetes.io/config.hash"
+SOURCE = "kubernetes.io/config.source"
+SEEN = "kubernetes.io/config.seen"
+LARGEST = 10 * 1024 * 1024
+"""Bytes of a file; maxConfigLength in pkg/kubelet/config."""
+
+log = logging.getLogger(__name__)
+
+
+class BadManifest(Exception):
+    """A file that is not a Pod this node can run."""
+
+
+class StaticPods:
+    """Run it as a task. A file that cannot be read keeps the Pod it last gave."""
+
+    def __init__(self, path: Path, desired: Desired, *, node_name: str, period: float = 20.0) -> None:
+        self._path = path
+        self._desired = desired
+        self._node_name = node_name
+        self._period = period
+        self._seen: dict[Path, tuple[tuple[int, ...], Pod | None]] = {}
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        stamp: object = None
+        due = 0.0
+        while True:
+            # A look at names and times costs microseconds; it stands in for a watch of the folder.
+            now = asyncio.get_running_loop().time()
+            found = self._stamps()
+            if found != stamp or now >= due:
+                self._read(found)
+                stamp, due = found, now + self._period
+                self._desired.source_synced(Source.FILE)
+            await asyncio.sleep(1.0)
+
+    def _stamps(self) -> dict[Path, tuple[int, ...]]:
+        files = sorted(self._path.glob("[!.]*")) if self._path.is_dir() else [self._path]
+        stamps: dict[Path, tuple[int, ...]] = {}
+        for file in files:
+            try:
+                found = file.stat()
+            except OSError:
+                continue
+            if file.is_file():
+                stamps[file] = (found.st_ino, found.st_mtime_ns, found.st_size)
+        return stamps
+
+    def _read(self, stamps: dict[Path, tuple[int, ...]]) -> None:
+        before = {pod.uid for _, pod in self._seen.values() if pod is not None}
+        for file in self._seen.keys() - stamps.keys():
+            del self._seen[file]
+        for file, stamp in stamps.items():
+            known = self._seen.get(file)
+            if known is not None and known[0] == stamp:
+                continue
+            try:
+                self._seen[file] = (stamp, parse(file.read_bytes(), path=str(file), node_name=self._node_name))
+            except (OSError, BadManifest) as error:
+                log.error("static Pod %s: %s", file, error)
+                self._seen[file] = (stamp, known[1] if known else None)
+        pods = {pod.uid: pod for _, pod in self._seen.values() if pod is not None}
+        for uid in before - pods.keys():
+            self._desired.drop(uid, Source.FILE)
+        for uid, pod in pods.items():
+            if self._desired.get(uid) is None:
+                self._desired.put(pod, Source.FILE)
+
+
+def parse(body: bytes, *, path: str, node_name: str) -> Pod:
+    """A Pod of a manifest in YAML or JSON, named and marked as static Pods are. Raises BadManifest.
+
+    Its UID is a hash of the file's content and place, so that a changed file is another Pod. Source: applyDefaults in
+    pkg/kubelet/config/common.go, whose exact hash (of Go's own struct) cannot be had outside of Go.
+    """
+    if len(body) > LARGEST:
+        raise BadManifest(f"larger than {LARGEST} bytes")
+    try:
+        tree: Any = yaml.safe_load(body)
+        if not isinstance(tree, dict) or tree.get("kind") != "Pod" or tree.get("apiVersion") != "v1":
+            raise BadManifest("not a v1 Pod")
+        pod = codec.of_builtins(Pod, tree)
+    except (yaml.YAMLError, codec.DecodeError) as error:
+        raise BadManifest(str(error)) from error
+    meta = pod.metadata
+    if not meta.name or not pod.spec.containers:
+        raise BadManifest("a Pod needs a name and at least one container")
+    uid = meta.uid or hashlib.md5(body + f"host:{node_name}file:{path}".encode(), usedforsecurity=False).hexdigest()
+    annotations = {**meta.annotations, HASH: uid, SOURCE: Source.FILE.value, SEEN: _stamp()}
+    metadata = msgspec.structs.replace(
+        meta,
+        uid=Uid(uid),
+        name=f"{meta.name}-{node_name.lower()}",
+        namespace=meta.namespace or "default",
+        annotations=annotations,
+    )
+    return msgspec.structs.replace(pod, metadata=metadata, spec=_defaulted(pod.spec, node_name=node_name))
+
+
+def _defaulted(spec: PodSpec, *, node_name: str) -> PodSpec:
+    """What the API server's defaulting does to a Pod, as far as our structs do not do it themselves."""
+    return msgspec.structs.replace(
+        spec,
+        node_name=node_name,
+        containers=tuple(_with_policy(c) for c in spec.containers),
+        init_containers=tuple(_with_policy(c) for c in spec.init_containers),
+        tolerations=(*spec.tolerations, Toleration(operator="Exists", effect="NoExecute")),
+    )
+
+
+def _with_policy(container: Container) -> Container:
+    if container.image_pull_policy:
+        return container
+    name = container.image.rpartition("/")[2]
+    latest = "@" not in name and (":" not in name or name.endswith(":latest"))
+    return msgspec.structs.replace(container, image_pull_policy="Always" if latest else "IfNotPresent")
+
+
+def _stamp() -> str:
+    return times.text(times.of(time.time()))
