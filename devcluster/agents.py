@@ -16,6 +16,7 @@ from devcluster.spec import DOMAIN, Agent, ClusterSpec, NodeSpec
 KUBELET = "kubelet"
 PROXY = "proxy"
 ROLES = (KUBELET, PROXY)
+_KUBELET_HEALTH_PORT = 10248
 _PROXY_HEALTH_PORT = 10256
 
 
@@ -138,16 +139,20 @@ def start(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> proc
     return wanted
 
 
-def proxy_answers(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> str | None:
-    """None if the node's proxy says on :10256/healthz that it is in sync, else why not."""
-    host = spec.primary.node(node.index)
-    connection = http.client.HTTPConnection(host, _PROXY_HEALTH_PORT, timeout=2)
+def unhealthy(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> str | None:
+    """None if a node's agent says on its /healthz that all is well (a proxy: that it is in sync), else why not."""
+    host, port = ("127.0.0.1", _KUBELET_HEALTH_PORT) if role == KUBELET else (_address(spec, node), _PROXY_HEALTH_PORT)
+    connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
-        connection.sock = netns.connect(cluster.netns(node.name), (host, _PROXY_HEALTH_PORT), 2)
+        connection.sock = netns.connect(cluster.netns(node.name), (host, port), 2)
         connection.request("GET", "/healthz")
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return f":{_PROXY_HEALTH_PORT}/healthz: {error}"
+        return f":{port}/healthz: {error}"
     finally:
         connection.close()
-    return None if status == 200 else f":{_PROXY_HEALTH_PORT}/healthz answers {status}"
+    return None if status == 200 else f":{port}/healthz answers {status}"
+
+
+def _address(spec: ClusterSpec, node: NodeSpec) -> str:
+    return spec.primary.node(node.index)

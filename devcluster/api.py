@@ -190,8 +190,11 @@ class Cluster:
         enter = netns.enter(self.files.netns(netns.CONTROL_PLANE))
         return shell.run(f"{argv[0]}", [*enter, *argv], timeout=timeout)
 
-    def stop(self, program: str, *, sign: int = signal.SIGTERM) -> None:
-        """Stop a program of the control plane, such as etcd, kube-apiserver, kube-apiserver-2 or kube-scheduler."""
+    def stop(self, program: str, *, sign: int = signal.SIGKILL) -> None:
+        """End a program of the control plane, such as etcd, kube-apiserver, kube-apiserver-2 or kube-scheduler.
+
+        At once by default: an API server asked politely goes on serving its watches for a while.
+        """
         processes.stop(self.files.pids / program, sign=sign)
 
     def start(self, program: str, *, wait: bool = True) -> None:

@@ -40,13 +40,17 @@ def start_agents(cluster: Layout, spec: ClusterSpec, node: NodeSpec, api: kube.C
 
 
 def wait_ready(cluster: Layout, spec: ClusterSpec, node: NodeSpec, api: kube.Client) -> None:
-    """Until the Node is Ready and the proxy in sync; whichever of them the node has."""
+    """Until the kubelet is healthy with its Node Ready, and the proxy in sync; whichever of them the node has."""
     kubelet = agents.program(cluster, spec, node, agents.KUBELET)
     proxy = agents.program(cluster, spec, node, agents.PROXY)
     if kubelet.argv:
-        processes.wait(kubelet, lambda: _not_ready(api, node.name), timeout=120)
+        processes.wait(
+            kubelet,
+            lambda: agents.unhealthy(cluster, spec, node, agents.KUBELET) or _not_ready(api, node.name),
+            timeout=120,
+        )
     if proxy.argv:
-        processes.wait(proxy, lambda: agents.proxy_answers(cluster, spec, node), timeout=60)
+        processes.wait(proxy, lambda: agents.unhealthy(cluster, spec, node, agents.PROXY), timeout=60)
 
 
 def _not_registered(api: kube.Client, name: str) -> str | None:
