@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from devcluster import identities, layout, mounts, netns, processes
+from devcluster import identities, layout, mounts, netns, processes, shell
 from devcluster.errors import DevClusterError
 from devcluster.layout import Layout
 from devcluster.spec import DOMAIN, Agent, ClusterSpec, NodeSpec
@@ -18,6 +18,7 @@ PROXY = "proxy"
 ROLES = (KUBELET, PROXY)
 _KUBELET_HEALTH_PORT = 10248
 _PROXY_HEALTH_PORT = 10256
+_PROXY_TABLES = ("kube-proxy", "pyproxy")
 
 
 def kubelet_config(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> dict[str, Any]:
@@ -132,11 +133,25 @@ def program(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> pr
 def start(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> processes.Program:
     """Run the agent this node shall have: another kind that runs in its place is stopped first."""
     wanted = program(cluster, spec, node, role)
+    running = processes.find(wanted.pidfile)
+    if running is not None and running.argv[:1] != [str(wanted.argv[0]) if wanted.argv else None]:
+        processes.stop(wanted.pidfile)
+        if role == PROXY:
+            _forget_rules(cluster, node)
     if wanted.argv:
         processes.start(wanted)
-    else:
-        processes.stop(wanted.pidfile)
     return wanted
+
+
+def _forget_rules(cluster: Layout, node: NodeSpec) -> None:
+    """Delete what a proxy of another kind left in the node's network: its Services would be answered twice."""
+    tables = [f"{family} {name}" for family in ("ip", "ip6") for name in _PROXY_TABLES]
+    commands = "".join(f"add table {table}\ndelete table {table}\n" for table in tables)
+    shell.run(
+        f"rules of the former proxy of {node.name}",
+        [*netns.enter(cluster.netns(node.name)), "nft", "-f", "-"],
+        stdin=commands,
+    )
 
 
 def unhealthy(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> str | None:

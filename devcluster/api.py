@@ -196,6 +196,7 @@ class Cluster:
         At once by default: an API server asked politely goes on serving its watches for a while.
         """
         processes.stop(self.files.pids / program, sign=sign)
+        controlplane.balance(self.files, self.spec)
 
     def start(self, program: str, *, wait: bool = True) -> None:
         """Start a control-plane program again; an API server is waited for."""
@@ -206,6 +207,7 @@ class Cluster:
             names = ", ".join(one.name for one in programs)
             raise DevClusterError(f"start {program}", f"the control plane runs {names}")
         controlplane.launch(wanted)
+        controlplane.balance(self.files, self.spec)
         if wait and program.startswith("kube-apiserver"):
             processes.wait(wanted, self.api.ready, timeout=90)
 

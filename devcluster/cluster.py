@@ -82,8 +82,7 @@ def _start_control_plane(cluster: Layout, spec: ClusterSpec, found: Binaries, re
     with report.step("etcd and the API server", about=7):
         for program in first:
             controlplane.launch(program)
-        if spec.api_servers > 1:
-            netns.balance(cluster, spec)
+        controlplane.balance(cluster, spec)
         controlplane.wait_for_api(cluster, spec, first)
     with report.step("controllers, scheduler and DNS"):
         for program in programs[len(first) :]:

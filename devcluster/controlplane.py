@@ -51,6 +51,17 @@ def launch(wanted: processes.Program) -> None:
     processes.start(wanted)
 
 
+def balance(layout: Layout, spec: ClusterSpec) -> None:
+    """Send clients to the API servers that run; nothing where there is one, or none that runs."""
+    alive = [
+        index
+        for index in range(1, spec.api_servers + 1)
+        if processes.find(layout.pids / api_server_name(index)) is not None
+    ]
+    if spec.api_servers > 1 and alive:
+        netns.balance(layout, spec, alive)
+
+
 def wait_for_api(layout: Layout, spec: ClusterSpec, started: Sequence[processes.Program]) -> None:
     """Until each API server says that it is ready."""
     servers = [found for found in started if found.name.startswith("kube-apiserver")]

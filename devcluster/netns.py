@@ -123,11 +123,12 @@ def remove(layout: Layout, member: str) -> None:
         shell.run(f"network namespace {namespace}", ["ip", "netns", "del", namespace])
 
 
-def balance(layout: Layout, spec: ClusterSpec) -> None:
-    """Spread connections to the balancer's address over the API servers, by rules in the control plane's namespace."""
+def balance(layout: Layout, spec: ClusterSpec, servers: Iterable[int]) -> None:
+    """Spread connections to the balancer's address over these API servers (1..3), by rules in their namespace."""
     plan, family = spec.primary, "ip" if spec.family.v4 else "ip6"
-    targets = ", ".join(f"{index - 1} : {plan.control_plane(index)}" for index in range(1, spec.api_servers + 1))
-    chosen = f"numgen random mod {spec.api_servers} map {{ {targets} }}"
+    alive = list(servers)
+    targets = ", ".join(f"{place} : {plan.control_plane(index)}" for place, index in enumerate(alive))
+    chosen = f"numgen random mod {len(alive)} map {{ {targets} }}"
     rule = f"{family} daddr {plan.balancer} tcp dport {API_PORT} dnat to {chosen}"
     shell.run(
         "API balancer",
@@ -135,8 +136,8 @@ def balance(layout: Layout, spec: ClusterSpec) -> None:
         stdin=f"""table {family} devcluster_balancer
 delete table {family} devcluster_balancer
 table {family} devcluster_balancer {{
-  chain outside {{ type nat hook prerouting priority dstnat; {rule} }}
-  chain inside {{ type nat hook output priority dstnat; {rule} }}
+  chain outside {{ type nat hook prerouting priority -100; {rule}; }}
+  chain inside {{ type nat hook output priority -100; {rule}; }}
 }}
 """,
     )

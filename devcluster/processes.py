@@ -10,7 +10,6 @@ import contextlib
 import os
 import shlex
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from devcluster import cgroups, netns
 from devcluster.errors import DevClusterError
 
 # $1 is a list of cgroup.procs files, the rest the program: the shell enters the cgroups, then becomes the program.
-_ENTER = 'for f in $1; do echo $$ > "$f"; done; shift; exec "$@"'
+_ENTER = 'cd /; for f in $1; do echo $$ > "$f"; done; shift; exec "$@"'
 _POLL = 0.05
 
 
@@ -64,20 +63,25 @@ def start(program: Program) -> Record:
     with program.log.open("ab") as log:
         log.write(f"--- {time.strftime('%H:%M:%S')} {shlex.join(argv)}\n".encode())
         log.flush()
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd="/",
-            env={**os.environ, **program.env},
-        )
-    record = Record(child.pid, _started(child.pid) or 0, argv)
+        pid = _spawn(command, {**os.environ, **program.env}, log.fileno())
+    record = Record(pid, _started(pid) or 0, argv)
     written = program.pidfile.with_suffix(".new")
     written.write_bytes(msgspec.json.encode(record))
     written.replace(program.pidfile)
     return record
+
+
+def _spawn(command: list[str], environment: Mapping[str, str], log: int) -> int:
+    """Start a program that outlives us, in a session of its own; its pid. (A Popen would warn when it is let go.)"""
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, log, 1),
+        (os.POSIX_SPAWN_DUP2, log, 2),
+    ]
+    ignored_by_python = [signal.SIGPIPE, signal.SIGXFSZ]
+    return os.posix_spawnp(
+        command[0], command, environment, file_actions=actions, setsid=True, setsigdef=ignored_by_python
+    )
 
 
 def _end_strays(cgroup: str, path: str) -> None:
