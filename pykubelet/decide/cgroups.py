@@ -1,0 +1,137 @@
+"""Where Pods stand in the cgroup tree and what values their cgroups get. No I/O.
+
+Names are paths below a hierarchy's root. Source: pkg/kubelet/cm (helpers_linux.go, qos_container_manager_linux.go).
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+from pykubelet.decide import qos, resources
+from pykubelet.model.container import Container
+from pykubelet.model.pod import Pod
+from pykubelet.model.runtime_config import HugepageLimit, LinuxResources
+
+_MIN_SHARES, _MAX_SHARES = 2, 262_144
+_MIN_QUOTA_US = 1000
+PERIOD_US = 100_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Values:
+    """What a Pod's or a QoS class's cgroup is set to. 0 is "not set"; memory in bytes, quota in us of `PERIOD_US`."""
+
+    cpu_shares: int = 0
+    cpu_quota_us: int = 0
+    memory_limit: int = 0
+    pids_limit: int = 0
+    hugepages: tuple[HugepageLimit, ...] = ()
+
+
+def shares(milli_cpu: int) -> int:
+    """cpu.shares for a request in thousandths of a core; never less than the kernel's 2."""
+    return max(_MIN_SHARES, min(_MAX_SHARES, milli_cpu * 1024 // 1000))
+
+
+def quota(milli_cpu: int, *, period_us: int = PERIOD_US) -> int:
+    """CFS quota in us for a limit in thousandths of a core; 0 (none) for no limit, else at least 1 ms."""
+    return max(_MIN_QUOTA_US, milli_cpu * period_us // 1000) if milli_cpu else 0
+
+
+def weight(cpu_shares: int) -> int:
+    """cpu.weight (1..10000, cgroup v2) for shares, as runc converts them (opencontainers/cgroups)."""
+    if cpu_shares == 0:
+        return 0
+    if cpu_shares <= _MIN_SHARES:
+        return 1
+    if cpu_shares >= _MAX_SHARES:
+        return 10_000
+    # A curve through (2, 1), (1024, 100), (262144, 10000): ceil(10 ** ((l*l + 125*l) / 612 - 7/34)), l = log2(shares).
+    log = math.log2(cpu_shares)
+    return math.ceil(10 ** ((log * log + 125 * log) / 612.0 - 7.0 / 34.0))
+
+
+def qos_parent(root: str, class_: str) -> str:
+    """The cgroup under which Pods of a QoS class stand: Guaranteed ones directly below kubepods."""
+    base = f"{root.rstrip('/')}/kubepods"
+    return base if class_ == qos.GUARANTEED else f"{base}/{class_.lower()}"
+
+
+def pod_path(root: str, pod: Pod) -> str:
+    """A Pod's cgroup, with the cgroupfs driver."""
+    return f"{qos_parent(root, qos.of(pod))}/pod{pod.uid}"
+
+
+def of_pod(pod: Pod, *, pids_limit: int = 0, enforce_cpu_quota: bool = True) -> Values:
+    """A Pod's cgroup: a limit counts only if every container has one."""
+    requests, limits = resources.pod_requests(pod), resources.pod_limits(pod)
+    containers = (*pod.spec.init_containers, *pod.spec.containers)
+    cpu, memory = (_limited(pod, containers, name) for name in (resources.CPU, resources.MEMORY))
+    class_ = qos.of(pod)
+    request = requests.get(resources.CPU, resources.ZERO).milli
+    values = Values(cpu_shares=_MIN_SHARES if class_ == qos.BEST_EFFORT else shares(request), pids_limit=pids_limit)
+    if class_ == qos.BEST_EFFORT:
+        return values
+    return dataclasses.replace(
+        values,
+        cpu_quota_us=quota(limits[resources.CPU].milli) if cpu and enforce_cpu_quota else 0,
+        memory_limit=limits[resources.MEMORY].value if memory else 0,
+        hugepages=hugepage_limits({name: str(limit) for name, limit in limits.items()}),
+    )
+
+
+def of_burstable(pods: Iterable[Pod]) -> Values:
+    """The cgroup of all Burstable Pods weighs as much as they request together."""
+    total = sum(
+        resources.pod_requests(pod).get(resources.CPU, resources.ZERO).milli
+        for pod in pods
+        if qos.of(pod) == qos.BURSTABLE
+    )
+    return Values(cpu_shares=shares(total))
+
+
+def of_container(
+    pod: Pod, container: Container, *, memory_capacity: int, enforce_cpu_quota: bool = True, unified: bool = False
+) -> LinuxResources:
+    """The values the runtime sets on one container. `unified`: the node has cgroup v2. `memory_capacity` in bytes."""
+    requests, limits = resources.amounts(container.resources.requests), resources.amounts(container.resources.limits)
+    whole = resources.amounts(pod.spec.resources.limits) if pod.spec.resources else {}
+    limit = limits.get(resources.CPU, resources.ZERO) or whole.get(resources.CPU, resources.ZERO)
+    request = requests.get(resources.CPU, limit)
+    memory = limits.get(resources.MEMORY, resources.ZERO) or whole.get(resources.MEMORY, resources.ZERO)
+    return LinuxResources(
+        cpu_period=PERIOD_US if enforce_cpu_quota else 0,
+        cpu_quota=quota(limit.milli) if enforce_cpu_quota else 0,
+        cpu_shares=shares(request.milli),
+        memory_limit=memory.value,
+        # Swap is off unless asked for: memory and swap together get no more than memory.
+        memory_swap_limit=memory.value if unified else 0,
+        oom_score_adj=qos.oom_score_adj(pod, container, memory_capacity=memory_capacity),
+        hugepage_limits=hugepage_limits(container.resources.limits),
+        unified={"memory.high": "max"} if unified else {},
+    )
+
+
+def hugepage_limits(limits: dict[str, str]) -> tuple[HugepageLimit, ...]:
+    """Limits by page size, named as the cgroup files are: `2MB`, `1GB`."""
+    found = []
+    for name, amount in resources.amounts(limits).items():
+        if name.startswith(resources.HUGEPAGES):
+            size = resources.amounts({"size": name.removeprefix(resources.HUGEPAGES)}).get("size")
+            if size is not None:
+                found.append(HugepageLimit(page_size=_page_size(size.value), limit=amount.value))
+    return tuple(found)
+
+
+def _page_size(size: int) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1024 or unit == "GB":
+            return f"{size}{unit}"
+        size //= 1024
+    raise AssertionError(size)
+
+
+def _limited(pod: Pod, containers: tuple[Container, ...], name: str) -> bool:
+    if pod.spec.resources and resources.amounts(pod.spec.resources.limits).get(name):
+        return True
+    return all(resources.amounts(container.resources.limits).get(name) for container in containers)

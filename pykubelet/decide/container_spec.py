@@ -1,0 +1,105 @@
+"""The container a Pod gets for one of its entries. No I/O. Source: kuberuntime_container.go, kubelet_pods.go."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from pykubelet.decide import cgroups, expansion, labels, security
+from pykubelet.decide.environment import ConfigError
+from pykubelet.model import runtime_config as cri
+from pykubelet.model.container import Container, VolumeMount
+from pykubelet.model.ids import ContainerId
+from pykubelet.model.pod import Pod
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """The node's share: memory in bytes, whether CPU limits are enforced, cgroup v2, security settings."""
+
+    memory_capacity: int
+    security: security.Node
+    enforce_cpu_quota: bool = True
+    unified_cgroups: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Given:
+    """What was found or made for this container. `image` is the runtime's id of the image that is there."""
+
+    attempt: int
+    image: str
+    image_user: security.ImageUser
+    envs: tuple[tuple[str, str], ...]
+    mounts: tuple[cri.Mount, ...]
+    devices: tuple[cri.Device, ...] = ()
+    user_namespace: cri.UserNamespace | None = None
+    target: ContainerId | None = None
+    """The running container whose processes an ephemeral one shall see."""
+    runtime_handler: str = ""
+
+
+def of(pod: Pod, container: Container, given: Given, node: NodeFacts) -> cri.ContainerSpec:
+    """Raises ConfigError when its security settings cannot be met."""
+    values = dict(given.envs)
+    namespaces = security.namespaces(pod, given.user_namespace, target=given.target)
+    return cri.ContainerSpec(
+        name=container.name,
+        image=cri.ImageSpec(given.image, user_specified_image=container.image, runtime_handler=given.runtime_handler),
+        attempt=given.attempt,
+        command=tuple(expansion.expand(word, values) for word in container.command),
+        args=tuple(expansion.expand(word, values) for word in container.args),
+        working_dir=container.working_dir,
+        envs=given.envs,
+        mounts=tuple(_mapped(mount, given.user_namespace) for mount in given.mounts),
+        devices=given.devices,
+        labels=labels.of_container(pod, container),
+        annotations=labels.annotations_of_container(pod, container, attempt=given.attempt),
+        log_path=f"{container.name}/{given.attempt}.log",
+        stdin=container.stdin,
+        stdin_once=container.stdin_once,
+        tty=container.tty,
+        resources=cgroups.of_container(
+            pod,
+            container,
+            memory_capacity=node.memory_capacity,
+            enforce_cpu_quota=node.enforce_cpu_quota,
+            unified=node.unified_cgroups,
+        ),
+        security=security.of_container(pod, container, namespaces, image_user=given.image_user, node=node.security),
+        stop_signal=(container.lifecycle.stop_signal or "") if container.lifecycle else "",
+    )
+
+
+def sub_path(mount: VolumeMount, values: Mapping[str, str]) -> str:
+    """The path inside the volume that is mounted; empty is the whole. ConfigError when it could leave the volume."""
+    path = mount.sub_path
+    if mount.sub_path_expr:
+        try:
+            path = expansion.expand_strictly(mount.sub_path_expr, values)
+        except KeyError as error:
+            raise ConfigError(f"missing value for {error}") from error
+    if path.startswith("/"):
+        raise ConfigError(f"error SubPath `{path}` must not be an absolute path")
+    if ".." in path.split("/"):
+        raise ConfigError(f"unable to provision SubPath `{path}`: must not contain '..'")
+    return path
+
+
+def mount(wanted: VolumeMount, *, host_path: str, read_only: bool, handles_rro: bool) -> cri.Mount:
+    """A volume's mount in the container. `read_only` is the volume's own; `handles_rro`: the runtime can do that."""
+    mode = wanted.recursive_read_only or "Disabled"
+    if mode == "Enabled" and not handles_rro:
+        raise ConfigError("failed to resolve recursive read-only mode: not supported by the runtime")
+    path = wanted.mount_path if wanted.mount_path.startswith("/") else f"/{wanted.mount_path}"
+    return cri.Mount(
+        container_path=path,
+        host_path=host_path,
+        readonly=wanted.read_only or read_only,
+        recursive_read_only=wanted.read_only and (mode == "Enabled" or (mode == "IfPossible" and handles_rro)),
+        propagation=cri.MountPropagation(wanted.mount_propagation or "None"),
+    )
+
+
+def _mapped(mount: cri.Mount, user: cri.UserNamespace | None) -> cri.Mount:
+    if user is None or user.mode is cri.NamespaceMode.NODE:
+        return mount
+    return dataclasses.replace(mount, uid_mappings=user.uids, gid_mappings=user.gids)
