@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from devcluster import identities, layout, mounts, netns, processes, shell
+from devcluster import files, identities, layout, mounts, netns, processes, shell
 from devcluster.errors import DevClusterError
 from devcluster.layout import Layout
 from devcluster.spec import DOMAIN, Agent, ClusterSpec, NodeSpec
@@ -68,7 +68,7 @@ def proxy_config(spec: ClusterSpec, node: NodeSpec) -> dict[str, Any]:
 
 def configure(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
     """Write both agents' configurations and credentials where kubeadm puts them. JSON is YAML."""
-    files = cluster.node(node.name)
+    node_files = cluster.node(node.name)
     contents = {
         layout.KUBELET_CONFIG: json.dumps(kubelet_config(cluster, spec, node), indent=1).encode(),
         layout.KUBELET_KUBECONFIG: identities.node(cluster, spec, node.name).read_bytes(),
@@ -77,11 +77,8 @@ def configure(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
         layout.CLIENT_CA: (cluster.pki / "ca.crt").read_bytes(),
     }
     for path, data in contents.items():
-        outside = files.outside(path)
-        outside.parent.mkdir(parents=True, exist_ok=True)
-        outside.touch(mode=0o600)
-        outside.write_bytes(data)
-    files.outside(layout.STATIC_PODS).mkdir(parents=True, exist_ok=True)
+        files.write(node_files.outside(path), data, mode=0o600)
+    node_files.outside(layout.STATIC_PODS).mkdir(parents=True, exist_ok=True)
 
 
 def argv(spec: ClusterSpec, node: NodeSpec, role: str) -> list[str | Path]:
@@ -133,8 +130,8 @@ def program(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> pr
 def start(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> processes.Program:
     """Run the agent this node shall have: another kind that runs in its place is stopped first."""
     wanted = program(cluster, spec, node, role)
-    running = processes.find(wanted.pidfile)
-    if running is not None and running.argv[:1] != [str(wanted.argv[0]) if wanted.argv else None]:
+    former = processes.last(wanted.pidfile)
+    if former is not None and former.argv[:1] != [str(wanted.argv[0]) if wanted.argv else None]:
         processes.stop(wanted.pidfile)
         if role == PROXY:
             _forget_rules(cluster, node)

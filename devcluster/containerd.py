@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from devcluster import cgroups, layout, mounts, processes, shell, versions
+from devcluster import cgroups, files, layout, mounts, processes, shell, versions
 from devcluster.layout import Layout
 from devcluster.spec import ClusterSpec, NodeSpec
 
@@ -47,9 +47,9 @@ state = "/run/containerd"
 
 def configure(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
     """Write containerd's, CNI's and the registry mirrors' files."""
-    files = cluster.node(node.name)
-    _write(
-        files.outside(layout.CONTAINERD_CONFIG),
+    node_files = cluster.node(node.name)
+    files.write(
+        node_files.outside(layout.CONTAINERD_CONFIG),
         _CONFIG.format(
             socket=layout.CONTAINERD_SOCKET,
             pause=versions.PAUSE,
@@ -59,11 +59,11 @@ def configure(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
             restrict=str(not _may_lower_oom_score()).lower(),
         ),
     )
-    _write(files.outside(_CNI / "10-devcluster.conflist"), json.dumps(cni_config(spec, node), indent=1))
+    files.write(node_files.outside(_CNI / "10-devcluster.conflist"), json.dumps(cni_config(spec, node), indent=1))
     for host in (*MIRRORED, spec.registry):
         url = f"http://{spec.registry}"
-        _write(
-            files.outside(_CERTS / host / "hosts.toml"),
+        files.write(
+            node_files.outside(_CERTS / host / "hosts.toml"),
             f'server = "{url}"\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n',
         )
 
@@ -137,8 +137,3 @@ def _may_lower_oom_score() -> bool:
     status = Path("/proc/self/status").read_text()
     effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
     return bool(effective >> 24 & 1)  # CAP_SYS_RESOURCE
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

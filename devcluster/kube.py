@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devcluster import netns
+from devcluster import files, netns
 from devcluster.errors import DevClusterError
 from devcluster.pki import Pair
 
@@ -37,9 +37,7 @@ def write_kubeconfig(path: Path, *, server: str, ca: Path, client: Pair, user: s
         "contexts": [{"name": "devcluster", "context": {"cluster": "devcluster", "user": user}}],
         "current-context": "devcluster",
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(config, indent=1) + "\n")
+    files.write(path, json.dumps(config, indent=1) + "\n", mode=0o600)
     return path
 
 

@@ -96,11 +96,16 @@ def _end_strays(cgroup: str, path: str) -> None:
 
 def find(pidfile: Path) -> Record | None:
     """The record of a program that still runs, else None."""
+    record = last(pidfile)
+    return record if record is not None and is_alive(record) else None
+
+
+def last(pidfile: Path) -> Record | None:
+    """The record of the program that was started last and not stopped, whether it still runs or not."""
     try:
-        record = msgspec.json.decode(pidfile.read_bytes(), type=Record)
+        return msgspec.json.decode(pidfile.read_bytes(), type=Record)
     except (OSError, msgspec.DecodeError):
         return None
-    return record if is_alive(record) else None
 
 
 def is_alive(record: Record) -> bool:
