@@ -11,3 +11,7 @@ class SettingsError(ProxyError):
 
 class RulesetError(ProxyError):
     """The kernel refused a transaction, and nothing of it was applied: send the whole ruleset."""
+
+
+class ConntrackError(ProxyError):
+    """The kernel could not delete flows: they live until they time out."""

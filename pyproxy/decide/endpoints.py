@@ -41,8 +41,8 @@ def read(found: service.EndpointSlice, node: str) -> SliceEndpoints:
     return result
 
 
-def merge(slices: Iterable[SliceEndpoints], port: PortName) -> tuple[Endpoint, ...]:
-    """A port's endpoints from all slices, ordered by address, each backend once.
+def merge(slices: Iterable[SliceEndpoints], port: PortName, family: Family) -> tuple[Endpoint, ...]:
+    """A port's endpoints of a family from all slices, ordered by address, each backend once.
 
     A backend seen twice is either on its way between two slices or an address given to a new Pod before the old one is
     gone: the one that is not terminating counts.
@@ -51,6 +51,8 @@ def merge(slices: Iterable[SliceEndpoints], port: PortName) -> tuple[Endpoint, .
     for one in slices:
         for endpoint in one.get(port, ()):
             key = (endpoint.address, endpoint.port)
+            if len(endpoint.address) != family.value:
+                continue
             if key not in found or not endpoint.terminating:
                 found[key] = endpoint
     return tuple(found[key] for key in sorted(found))

@@ -1,0 +1,282 @@
+"""The one writer of the ruleset: turns woken Services into programs and sends what changed to the kernel."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from nodekit.aio.backoff import Backoff
+from nodekit.aio.clock import Clock
+from nodekit.objects.meta import Key
+from pyproxy import errors
+from pyproxy.act.conntrack.flows import Conntrack
+from pyproxy.decide import programs, stale_flows, topology
+from pyproxy.decide.chains import Policy
+from pyproxy.decide.ruleset import Ruleset
+from pyproxy.decide.stale_flows import Flow
+from pyproxy.model import keys
+from pyproxy.model.address import Address, Family
+from pyproxy.model.ports import Endpoint, PortName, ServicePort
+from pyproxy.model.ports import Protocol as Transport
+from pyproxy.model.program import Program
+from pyproxy.model.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+_GATHER: Final = 0.002
+_COLLECT_AFTER: Final = 1.0
+_RETRY: Final = Backoff(base=0.1, cap=30.0)
+
+
+class Writer(Protocol):
+    """What a ruleset is written to: nf_tables, or a fake."""
+
+    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
+        """All of it or nothing; raises RulesetError."""
+        ...
+
+    def chain_names(self, family: Family) -> set[str]:
+        """The chains there are in our table."""
+        ...
+
+
+class World(Protocol):
+    """What the cluster wants of this node, as far as it is known now."""
+
+    def ports(self, service: Key, family: Family) -> Iterable[ServicePort]:
+        """A Service's ports; none when it is gone."""
+        ...
+
+    def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
+        """A port's endpoints in a family."""
+        ...
+
+    def services(self) -> Iterable[Key]:
+        """Every Service there is."""
+        ...
+
+    def place(self) -> topology.Place:
+        """Where this node is."""
+        ...
+
+    def node_ip(self, family: Family) -> Address | None:
+        """The node's own address."""
+        ...
+
+    def policy(self, family: Family) -> Policy:
+        """How the ruleset treats sources and NodePorts."""
+        ...
+
+
+@dataclass(slots=True)
+class _Side:
+    """One family: its ruleset, and the names and serving backends last put into it."""
+
+    ruleset: Ruleset
+    names: dict[Key, tuple[PortName, ...]]
+    serving: dict[PortName, frozenset[bytes]]
+    flows: list[Flow]
+    whole: bool = True
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """One family's ruleset is in the kernel: `whole` or by its changes alone, in so many seconds."""
+
+    family: Family
+    whole: bool
+    seconds: float
+    services: frozenset[Key]
+
+
+class Sync:
+    """Keeps the kernel's ruleset equal to what the cluster wants.
+
+    Wake-ups carry keys; what is behind a key is read when its turn comes. Changes that come together are sent together.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        writer: Writer,
+        *,
+        families: Iterable[Family],
+        clock: Clock,
+        conntrack: Conntrack | None = None,
+    ) -> None:
+        self._world = world
+        self._writer = writer
+        self._conntrack = conntrack
+        self._clock = clock
+        self._sides = {f: _Side(Ruleset(world.policy(f)), {}, {}, []) for f in families}
+        self._woken: set[Key] = set()
+        self._all = True
+        self._event = asyncio.Event()
+        self._listeners: list[Callable[[Synced], None]] = []
+        self.min_interval = 0.005
+
+    @property
+    def rulesets(self) -> Mapping[Family, Ruleset]:
+        """What each family's table should hold."""
+        return {family: side.ruleset for family, side in self._sides.items()}
+
+    def subscribe(self, listener: Callable[[Synced], None]) -> None:
+        """Be told whenever a family's ruleset has been written."""
+        self._listeners.append(listener)
+
+    def wake(self, *services: Key) -> None:
+        """Something about these Services has changed."""
+        self._woken.update(services)
+        self._event.set()
+
+    def wake_all(self) -> None:
+        """Something has changed that every Service depends on: the node's place, addresses, ranges."""
+        self._all = True
+        self._event.set()
+
+    def refill(self) -> None:
+        """Write everything anew: somebody else has touched the table."""
+        for side in self._sides.values():
+            side.whole = True
+        self._event.set()
+
+    async def run(self) -> None:
+        """Sync until cancelled."""
+        while True:
+            await self._wait()
+            began = self._clock.monotonic()
+            self.sync()
+            pause = max(self.min_interval, self._clock.monotonic() - began)
+            failures = max(side.failures for side in self._sides.values())
+            if failures:
+                pause = max(pause, _RETRY.delay(failures))
+                self._event.set()
+            await self._clock.sleep(pause)
+
+    async def _wait(self) -> None:
+        """Until there is something to do: a wake-up and what follows closely, or chains to collect."""
+        while not self._event.is_set():
+            idle = any(side.ruleset.idle for side in self._sides.values())
+            try:
+                async with asyncio.timeout(_COLLECT_AFTER if idle else None):
+                    await self._event.wait()
+            except TimeoutError:
+                self._collect()
+        await self._clock.sleep(_GATHER)
+
+    def sync(self) -> None:
+        """Bring the rulesets up to date and write them."""
+        self._event.clear()
+        woken, self._woken = self._woken, set()
+        if self._all:
+            self._all = False
+            for family, side in self._sides.items():
+                policy = self._world.policy(family)
+                if policy != side.ruleset.policy:
+                    side.ruleset.repolicy(policy)
+                woken |= side.names.keys()
+            woken |= set(self._world.services())
+        for family, side in self._sides.items():
+            began = self._clock.monotonic()
+            for service in woken:
+                self._put(service, family, side)
+            whole = side.whole
+            if self._write(family, side):
+                self._forget(family, side)
+                synced = Synced(family, whole, self._clock.monotonic() - began, frozenset(woken))
+                for listener in self._listeners:
+                    listener(synced)
+
+    def _put(self, service: Key, family: Family, side: _Side) -> None:
+        """One Service's programs; a Service that can't be understood keeps the ones it has, alone."""
+        try:
+            ports = {port.name: port for port in self._world.ports(service, family)}
+            before = side.names.get(service, ())
+            for name in before:
+                if name not in ports:
+                    self._replace(name, None, (), side)
+                    side.ruleset.put(name, None)
+            for name, port in ports.items():
+                endpoints = self._world.endpoints(name, family)
+                choice = topology.choose(port, endpoints, self._world.place())
+                old = side.ruleset.programs.get(name)
+                new = programs.build(port, choice, node_ip=self._world.node_ip(family), before=old)
+                self._replace(name, new, endpoints, side)
+                side.ruleset.put(name, new)
+        except Exception:
+            log.exception("service %s: its %s rules stay as they are", service, family.api_name)
+            return
+        if ports:
+            side.names[service] = tuple(ports)
+        else:
+            side.names.pop(service, None)
+
+    def _replace(self, name: PortName, new: Program | None, endpoints: tuple[Endpoint, ...], side: _Side) -> None:
+        """Note which flows of a connectionless port go stale."""
+        if name.protocol is Transport.TCP:
+            return
+        old = side.ruleset.programs.get(name)
+        before = side.serving.get(name, frozenset())
+        after = frozenset(keys.endpoint(e.address, e.port) for e in endpoints if e.serving)
+        if new is None:
+            side.serving.pop(name, None)
+        else:
+            side.serving[name] = after
+            frontends = {f.key: f for program in (old, new) if program is not None for f in program.frontends}
+            side.flows.extend(stale_flows.of(frontends.values(), before, after))
+
+    def _write(self, family: Family, side: _Side) -> bool:
+        """Send what changed; when that fails or is not enough, everything. Whether the kernel has it all now."""
+        if not side.whole:
+            try:
+                change = side.ruleset.take()
+                if change:
+                    self._writer.apply(change)
+                side.failures = 0
+                return True
+            except errors.RulesetError as error:
+                log.warning("%s; writing the whole table anew", error)
+                side.whole = True
+        try:
+            self._refill(family, side)
+        except errors.RulesetError as error:
+            side.failures += 1
+            log.error("%s; tried again in %.1fs", error, _RETRY.delay(side.failures))
+            return False
+        side.whole, side.failures = False, 0
+        return True
+
+    def _refill(self, family: Family, side: _Side) -> None:
+        whole = side.ruleset.whole()
+        try:
+            self._writer.apply(whole)
+        except errors.RulesetError as error:
+            log.warning("%s; making the table from nothing", error)
+            self._writer.apply(whole, from_nothing=True)
+        strangers = self._writer.chain_names(family) - side.ruleset.chain_names()
+        if strangers:
+            try:
+                self._writer.apply(Transaction(family, dropped_chains=tuple(sorted(strangers))))
+            except errors.RulesetError as error:
+                log.info("%s; empty chains of a former run stay for now", error)
+
+    def _collect(self) -> None:
+        for side in self._sides.values():
+            unused = side.ruleset.collect()
+            if unused:
+                try:
+                    self._writer.apply(unused)
+                except errors.RulesetError as error:
+                    log.warning("%s; writing the whole table anew", error)
+                    side.whole = True
+                    self._event.set()
+
+    def _forget(self, family: Family, side: _Side) -> None:
+        flows, side.flows = side.flows, []
+        if flows and self._conntrack is not None:
+            try:
+                self._conntrack.forget(flows, family)
+            except (errors.ConntrackError, OSError) as error:
+                log.warning("%s: %d kinds of flows stay until they time out", error, len(flows))

@@ -1,0 +1,74 @@
+"""Watch the EndpointSlices of Services, and find a port's endpoints in however many slices hold them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from nodekit.kube import watch
+from nodekit.kube.client import Client, Selection
+from nodekit.objects.meta import Key
+from pyproxy.decide import endpoints
+from pyproxy.model import service
+from pyproxy.model.address import Family
+from pyproxy.model.ports import Endpoint, PortName
+
+_SELECTION: Final = Selection(labels=f"!{service.HEADLESS_LABEL},!{service.PROXY_NAME_LABEL}")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What is kept of an EndpointSlice. `triggered` is when its last change began, if it says so."""
+
+    owner: Key
+    endpoints: endpoints.SliceEndpoints
+    triggered: datetime | None = None
+
+
+def reflector(client: Client, node: str) -> watch.Reflector[service.EndpointSlice, Slice]:
+    """Every slice that belongs to a Service, by its key; endpoints on `node` are local."""
+
+    def keep(found: service.EndpointSlice) -> Slice | None:
+        owner = endpoints.owner(found)
+        return None if owner is None else Slice(owner, endpoints.read(found, node), _triggered(found))
+
+    return watch.Reflector(client, service.ENDPOINT_SLICES, keep=keep, selection=_SELECTION)
+
+
+def _triggered(found: service.EndpointSlice) -> datetime | None:
+    stamp = found.metadata.annotations.get(service.TRIGGER_TIME_ANNOTATION)
+    if stamp is None:
+        return None
+    try:
+        return datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+
+
+class Index:
+    """The slices by the Service that owns them."""
+
+    def __init__(self) -> None:
+        self._slices: dict[Key, dict[Key, Slice]] = {}
+
+    def take(self, change: watch.Change[Slice]) -> set[Key]:
+        """Follow a change; the Services it is about."""
+        owners = set()
+        if change.old is not None:
+            owners.add(change.old.owner)
+            held = self._slices.get(change.old.owner, {})
+            held.pop(change.key, None)
+            if not held:
+                self._slices.pop(change.old.owner, None)
+        if change.new is not None:
+            owners.add(change.new.owner)
+            self._slices.setdefault(change.new.owner, {})[change.key] = change.new
+        return owners
+
+    def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
+        """A port's endpoints in a family from all slices."""
+        held = self._slices.get(port.service)
+        return () if held is None else endpoints.merge((one.endpoints for one in held.values()), port, family)
+
+    def triggers(self, owner: Key) -> list[datetime]:
+        """When the last changes of a Service's slices began."""
+        return [one.triggered for one in self._slices.get(owner, {}).values() if one.triggered is not None]

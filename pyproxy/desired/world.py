@@ -1,0 +1,101 @@
+"""Everything the cluster wants of this node, mirrored from the API server, and who is to be told when it changes."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from nodekit.kube import watch
+from nodekit.kube.client import Client
+from nodekit.objects.meta import Key
+from pyproxy.decide import chains, policies, topology
+from pyproxy.desired import endpoint_slices, node, service_cidrs, services
+from pyproxy.model.address import Address, Family
+from pyproxy.model.ports import Endpoint, PortName, ServicePort
+from pyproxy.model.settings import Settings
+
+
+class World:
+    """The mirrors and what they add up to. `machine_ips` gives the addresses this machine has now."""
+
+    def __init__(self, client: Client, settings: Settings, *, machine_ips: Callable[[], Iterable[Address]]) -> None:
+        self._settings = settings
+        self._machine_ips = machine_ips
+        self._services = services.reflector(client)
+        self._slices = endpoint_slices.reflector(client, settings.node)
+        self._node = node.reflector(client, settings.node)
+        self._service_cidrs = service_cidrs.reflector(client)
+        self._index = endpoint_slices.Index()
+
+    def subscribe(self, wake: Callable[..., None], wake_all: Callable[[], None]) -> None:
+        """Be told which Services have changed, and when all may have."""
+
+        def service_changed(change: watch.Change[services.Ports]) -> None:
+            if change.old != change.new:
+                wake(change.key)
+
+        def slice_changed(change: watch.Change[endpoint_slices.Slice]) -> None:
+            wake(*self._index.take(change))
+
+        def node_changed(change: watch.Change[node.Self]) -> None:
+            if change.old != change.new:
+                wake_all()
+
+        self._services.subscribe(service_changed)
+        self._slices.subscribe(slice_changed)
+        self._node.subscribe(node_changed)
+        self._service_cidrs.subscribe(lambda change: wake_all())
+
+    async def synced(self) -> None:
+        """Wait until Services and EndpointSlices are known: a ruleset without them would cut everybody off."""
+        for event in (self._services.synced, self._slices.synced, self._node.synced):
+            await event.wait()
+
+    async def run(self) -> None:
+        """Mirror until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for mirror in (self._services, self._slices, self._node, self._service_cidrs):
+                group.create_task(mirror.run())
+
+    @property
+    def myself(self) -> node.Self | None:
+        """This node's object, if the API server has one."""
+        return self._node.store.get(Key("", self._settings.node))
+
+    def services(self) -> Iterable[Key]:
+        """Every Service there is."""
+        return list(self._services.store)
+
+    def ports(self, service: Key, family: Family) -> Iterable[ServicePort]:
+        """A Service's ports in a family; none when it is gone."""
+        found = self._services.store.get(service)
+        return () if found is None else found.get(family, ())
+
+    def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
+        """A port's endpoints in a family."""
+        return self._index.endpoints(port, family)
+
+    def triggers(self, service: Key) -> list[float]:
+        """When the last changes of a Service's endpoints began, in Unix time."""
+        return [moment.timestamp() for moment in self._index.triggers(service)]
+
+    def place(self) -> topology.Place:
+        """Where this node is."""
+        myself = self.myself
+        return topology.Place(self._settings.node, "" if myself is None else myself.zone)
+
+    def node_ip(self, family: Family) -> Address | None:
+        """The node's own address."""
+        myself = self.myself
+        return None if myself is None else myself.ip(family)
+
+    def policy(self, family: Family) -> chains.Policy:
+        """How a family's ruleset treats sources and NodePorts."""
+        myself = self.myself
+        node_ip = self.node_ip(family)
+        return policies.decide(
+            self._settings,
+            family,
+            node_ips=() if node_ip is None else (node_ip,),
+            pod_cidrs=() if myself is None else myself.pod_cidrs,
+            machine_ips=self._machine_ips(),
+            service_cidrs=[prefix for prefixes in self._service_cidrs.store.values() for prefix in prefixes],
+        )

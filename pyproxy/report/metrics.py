@@ -1,0 +1,81 @@
+"""The proxy's metrics, under the names dashboards and alerts know."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.process_collector import ProcessCollector
+
+_SYNC_BUCKETS: Final = tuple(0.001 * 2**n for n in range(15))
+_PROGRAMMING_BUCKETS: Final = (
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    *range(1, 60),
+    *range(60, 121, 5),
+    *range(150, 301, 30),
+)
+
+
+class Metrics:
+    """All of them, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        family = ("ip_family",)
+
+        def gauge(name: str, text: str, labels: tuple[str, ...] = family) -> Gauge:
+            return Gauge(f"kubeproxy_{name}", text, labels, registry=registry)
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = family) -> Counter:
+            return Counter(f"kubeproxy_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...] = _SYNC_BUCKETS) -> Histogram:
+            return Histogram(f"kubeproxy_{name}", text, family, buckets=buckets, registry=registry)
+
+        self.sync = histogram("sync_proxy_rules_duration_seconds", "SyncProxyRules latency in seconds")
+        self.full_sync = histogram("sync_full_proxy_rules_duration_seconds", "SyncProxyRules latency of full resyncs")
+        self.partial_sync = histogram(
+            "sync_partial_proxy_rules_duration_seconds", "SyncProxyRules latency of partial resyncs"
+        )
+        self.programming = histogram(
+            "network_programming_duration_seconds",
+            "In Cluster Network Programming Latency in seconds",
+            _PROGRAMMING_BUCKETS,
+        )
+        self.last_sync = gauge("sync_proxy_rules_last_timestamp_seconds", "The last time proxy rules were synced")
+        self.last_queued = gauge(
+            "sync_proxy_rules_last_queued_timestamp_seconds", "The last time a sync of proxy rules was queued"
+        )
+        self.no_local_endpoints = gauge(
+            "sync_proxy_rules_no_local_endpoints_total",
+            "Number of services with a Local traffic policy and no endpoints",
+            ("traffic_policy", "ip_family"),
+        )
+        self.endpoints_pending = gauge(
+            "sync_proxy_rules_endpoint_changes_pending", "Pending proxy rules Endpoint changes"
+        )
+        self.endpoints_changed = counter(
+            "sync_proxy_rules_endpoint_changes_total", "Cumulative proxy rules Endpoint changes"
+        )
+        self.services_pending = gauge("sync_proxy_rules_service_changes_pending", "Pending proxy rules Service changes")
+        self.services_changed = counter(
+            "sync_proxy_rules_service_changes_total", "Cumulative proxy rules Service changes"
+        )
+        self.failures = counter(
+            "sync_proxy_rules_nftables_sync_failures_total", "Cumulative proxy nftables sync failures"
+        )
+        self.cleanup_failures = counter(
+            "sync_proxy_rules_nftables_cleanup_failures_total", "Cumulative proxy nftables cleanup failures"
+        )
+        self.healthz = counter("proxy_healthz_total", "Cumulative proxy healthz HTTP status", ("code",))
+        self.livez = counter("proxy_livez_total", "Cumulative proxy livez HTTP status", ("code",))
+        self.conntrack_sync = histogram(
+            "conntrack_reconciler_sync_duration_seconds", "Latency of conntrack reconciling"
+        )
+        self.conntrack_deleted = counter(
+            "conntrack_reconciler_deleted_entries_total", "Entries deleted by conntrack reconciler"
+        )
