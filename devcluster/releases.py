@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import os
 import socket
 import tarfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ def _text(site: Site, location: str, what: str) -> str:
     try:
         with urllib.request.urlopen(url, timeout=site.stall) as answer:
             body: bytes = answer.read(1 << 20)
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise UnreachableError(what, f"{url}: {error}") from error
     return body.decode(errors="replace")
 
@@ -136,7 +136,7 @@ def _download(site: Site, location: str, target: Path, expected: str, seen: Call
     except UnreachableError:
         target.unlink(missing_ok=True)
         raise
-    except (OSError, urllib.error.URLError) as error:
+    except (OSError, http.client.HTTPException) as error:
         target.unlink(missing_ok=True)
         raise UnreachableError(target.name, f"{url}: {error}") from error
     if digest.hexdigest() != expected:

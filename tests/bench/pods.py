@@ -154,7 +154,11 @@ def summary(samples: list[Sample], ours: str, genuine: str) -> str:
                 statistics.median(figure(s) for s in samples if s.node == node and s.size == size)
                 for node in (ours, genuine)
             )
-            rows.append(f"| {size} | {title} | {a:.3g} | {b:.3g} | {a / b:.2f} |" if b else f"| {size} | {title} | {a:.3g} | 0 | |")
+            rows.append(
+                f"| {size} | {title} | {a:.3g} | {b:.3g} | {a / b:.2f} |"
+                if b
+                else f"| {size} | {title} | {a:.3g} | 0 | |"
+            )
     return "\n".join(rows)
 
 

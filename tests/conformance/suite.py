@@ -67,7 +67,9 @@ def _ginkgo(options: argparse.Namespace, *, skip: str, focus: str, procs: int, f
     with log.open("w") as output:
         subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
     if not report.exists():
-        raise SystemExit("ginkgo wrote no report; the end of its output:\n" + "\n".join(log.read_text().split("\n")[-30:]))
+        raise SystemExit(
+            "ginkgo wrote no report; the end of its output:\n" + "\n".join(log.read_text().split("\n")[-30:])
+        )
     return read_junit(report)
 
 

@@ -37,7 +37,9 @@ def test_a_service_follows_its_deployment_from_3_to_10_to_none(kube: Kube) -> No
     for replicas in (3, 10):
         kube.run("scale", "deployment/web", f"--replicas={replicas}")
         ready = k.wait_for(
-            lambda n=replicas: (p := kube.ready_pods("app=web")) and len(p) == n and p, f"{replicas} Ready Pods", seconds=90
+            lambda n=replicas: (p := kube.ready_pods("app=web")) and len(p) == n and p,
+            f"{replicas} Ready Pods",
+            seconds=90,
         )
         names = {p["metadata"]["name"] for p in ready}
         k.wait_for(
@@ -64,7 +66,9 @@ def test_a_rolling_update_under_load_fails_no_request(kube: Kube) -> None:
     kube.run("rollout", "status", "deployment/web", "--timeout=120s", timeout=150)
     after = {p["metadata"]["name"] for p in kube.ready_pods("app=web")}
     k.wait_for(
-        lambda: set(k.lines(kube.run("logs", "load", "--tail=60"))) == after or None, "only new Pods to answer", seconds=30
+        lambda: set(k.lines(kube.run("logs", "load", "--tail=60"))) == after or None,
+        "only new Pods to answer",
+        seconds=30,
     )
 
     answers = list(k.lines(kube.run("logs", "load")))

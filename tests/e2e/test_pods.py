@@ -14,7 +14,11 @@ def test_config_map_and_secret_are_files_and_follow_changes(kube: Kube) -> None:
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"token": "s3cret"}},
         k.pod(
             "reader",
-            k.shell("reader", "sleep 3600", volumeMounts=[{"name": "c", "mountPath": "/c"}, {"name": "s", "mountPath": "/s"}]),
+            k.shell(
+                "reader",
+                "sleep 3600",
+                volumeMounts=[{"name": "c", "mountPath": "/c"}, {"name": "s", "mountPath": "/s"}],
+            ),
             volumes=[
                 {"name": "c", "configMap": {"name": "settings"}},
                 {"name": "s", "secret": {"secretName": "key", "defaultMode": 0o400}},
@@ -26,7 +30,9 @@ def test_config_map_and_secret_are_files_and_follow_changes(kube: Kube) -> None:
     assert kube.exec("reader", "stat", "-L", "-c", "%a", "/s/token").strip() == "400"
 
     kube.run("patch", "configmap", "settings", "-p", json.dumps({"data": {"colour": "blue"}}))
-    k.wait_for(lambda: kube.exec("reader", "cat", "/c/colour") == "blue" or None, "the change in the volume", seconds=10)
+    k.wait_for(
+        lambda: kube.exec("reader", "cat", "/c/colour") == "blue" or None, "the change in the volume", seconds=10
+    )
 
 
 def test_environment_from_everywhere(kube: Kube) -> None:
@@ -88,7 +94,9 @@ def test_a_missing_image_is_reported_and_the_pod_recovers_by_itself(kube: Kube, 
 
     waiting = k.wait_for(refused, "the pull to fail")
     assert image in waiting["message"]
-    k.wait_for(lambda: {"Failed", "BackOff"} <= {e["reason"] for e in kube.events("late")} or None, "events Failed and BackOff")
+    k.wait_for(
+        lambda: {"Failed", "BackOff"} <= {e["reason"] for e in kube.events("late")} or None, "events Failed and BackOff"
+    )
     registry.publish(image)
     kube.wait_ready("late", seconds=60)
 

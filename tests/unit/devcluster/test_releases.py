@@ -69,11 +69,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        for start in range(0, len(data) - self.server.cut, 1000):
-            if self.server.pace and location.rpartition(".")[2] not in ("sha256", "sha256sum"):
-                time.sleep(self.server.pace)
+        spoiled = not location.endswith((".sha256", ".sha256sum"))
+        end = len(data) - self.server.cut * spoiled
+        for start in range(0, end, 1000):
+            time.sleep(self.server.pace * spoiled)
             try:
-                self.wfile.write(data[start : min(start + 1000, len(data) - self.server.cut)])
+                self.wfile.write(data[start : min(start + 1000, end)])
             except OSError:
                 return
 
@@ -136,9 +137,7 @@ def test_a_checksum_file_without_our_file_is_refused(server, tmp_path):
     [
         pytest.param(lambda server: server.files.clear(), "404", id="a missing release"),
         pytest.param(lambda server: server.files.pop(BARE.release.path), "404", id="a checksum without its file"),
-        pytest.param(
-            lambda server: setattr(server, "cut", 40_000), "broke off|more expected", id="a download that breaks off"
-        ),
+        pytest.param(lambda server: setattr(server, "cut", 40_000), "broke off", id="a download that breaks off"),
         pytest.param(lambda server: setattr(server, "pace", 0.05), "too slow", id="a trickle of 20 kB/s"),
         pytest.param(lambda server: setattr(server, "pace", 3), "timed out", id="silence in the middle"),
     ],
