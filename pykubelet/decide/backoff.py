@@ -29,18 +29,24 @@ def exit_counted_from(state: PodState, seen: observed.Container) -> float | None
             return seen.finished_at if seen.state is ContainerState.EXITED else None
 
 
-def ready_at(previous: Backoff | None, exited_at: float, *, longest: float) -> float:
-    """When a container that exited may start again (epoch seconds; not later than `exited_at`: at once)."""
-    if previous is None or _is_over(previous, exited_at, longest):
+def ready_at(previous: Backoff | None, exited_at: float, *, attempt: int, longest: float) -> float:
+    """When start number `attempt` may happen after that exit (epoch seconds; not later than `exited_at`: at once)."""
+    if previous is None or previous.attempt >= attempt or _is_over(previous, exited_at, longest):
         return exited_at
     return exited_at + min(previous.delay, longest)
 
 
-def next_delay(previous: Backoff | None, exited_at: float, *, now: float, longest: float) -> Backoff:
-    """The delay to remember when the container starts now: twice the last, up to `longest`; the first after a calm."""
+def next_delay(previous: Backoff | None, exited_at: float, *, attempt: int, now: float, longest: float) -> Backoff:
+    """The delay to remember for the next exit when start number `attempt` happens now.
+
+    It is twice the last one, up to `longest`, and the first again after a calm; a start that is tried again changes
+    nothing.
+    """
     if previous is None or _is_over(previous, exited_at, longest):
-        return Backoff(min(FIRST_DELAY, longest), now)
-    return Backoff(min(previous.delay * 2, longest), now)
+        return Backoff(min(FIRST_DELAY, longest), now, attempt)
+    if previous.attempt >= attempt:
+        return previous
+    return Backoff(min(previous.delay * 2, longest), now, attempt)
 
 
 def _is_over(previous: Backoff, exited_at: float, longest: float) -> bool:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pykubelet.decide import restart
+from pykubelet.decide import labels, restart
 from pykubelet.model import observed
 from pykubelet.model.actions import Kind, OpKey, StopReason
 from pykubelet.model.container import Container, Probe
@@ -34,6 +34,8 @@ def why_stop(state: PodState, container: Container, kind: Kind, seen: observed.C
     failure = state.failures.get(OpKey(f"start/{name}"))
     if failure is not None and failure.reason == POST_START_ERROR and failure.at >= seen.started_at:
         return Stop(StopReason.POST_START_FAILED, "FailedPostStartHook", grace)
+    if _has_changed(container, seen):
+        return Stop(StopReason.CHANGED, f"{who} definition changed, will be restarted", grace)
     probed = state.probed.get(seen.id)
     if probed is None:
         return None
@@ -45,6 +47,12 @@ def why_stop(state: PodState, container: Container, kind: Kind, seen: observed.C
     if probed.startup is Verdict.FAILURE:
         return Stop(StopReason.UNHEALTHY, f"{who} failed startup probe{again}", _grace(container.startup_probe, grace))
     return None
+
+
+def _has_changed(container: Container, seen: observed.Container) -> bool:
+    """Whether the Pod now asks for another image than this instance was made from."""
+    made_from = seen.annotations.get(labels.HASH)
+    return made_from is not None and made_from != f"{labels.container_hash(container):x}"
 
 
 def _grace(probe: Probe | None, otherwise: int) -> int:

@@ -46,8 +46,8 @@ def candidate(state: PodState, container: Container, kind: Kind, now: float) -> 
         container,
         kind,
         attempt,
-        backoff.ready_at(previous, exited_at, longest=longest),
-        backoff.next_delay(previous, exited_at, now=now, longest=longest),
+        backoff.ready_at(previous, exited_at, attempt=attempt, longest=longest),
+        backoff.next_delay(previous, exited_at, attempt=attempt, now=now, longest=longest),
     )
 
 

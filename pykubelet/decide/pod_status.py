@@ -8,7 +8,7 @@ import dataclasses
 import msgspec
 
 from nodekit.objects import times
-from pykubelet.decide import conditions, container_status, lookup, pod_actions, sandboxes, termination
+from pykubelet.decide import conditions, container_status, lookup, pod_actions, qos, sandboxes, termination
 from pykubelet.decide import phase as phases
 from pykubelet.model.actions import Kind
 from pykubelet.model.container import Container
@@ -29,7 +29,6 @@ class StatusContext:
 
     previous: PodStatus
     host_ips: tuple[str, ...] = ()
-    qos_class: str = ""
     runtime: container_status.Runtime = dataclasses.field(default_factory=container_status.Runtime)
 
 
@@ -72,7 +71,7 @@ def of(state: PodState, context: StatusContext, *, now: float) -> PodStatus:
         ephemeral_container_statuses=tuple(
             sorted(_statuses(state, context, Kind.EPHEMERAL, now), key=lambda status: status.name)
         ),
-        qos_class=context.qos_class or pod.status.qos_class,
+        qos_class=qos.of(pod),
         resource_claim_statuses=pod.status.resource_claim_statuses,
     )
 
@@ -180,7 +179,7 @@ def _of_rejected(pod: Pod, ending: Ending, context: StatusContext, now: float) -
         message=ending.message,
         reason=ending.reason,
         start_time=context.previous.start_time or pod.status.start_time or times.of(now),
-        qos_class=context.qos_class or pod.status.qos_class,
+        qos_class=qos.of(pod),
         resource_claim_statuses=pod.status.resource_claim_statuses,
     )
 

@@ -17,11 +17,13 @@ OpKey = NewType("OpKey", str)
 class Backoff:
     """Crash-loop delay of one container: it may start `delay` seconds after its last exit.
 
-    `since` is when this delay was set (at the last start): a container that ran long enough since then starts afresh.
+    It was set `since` then, by start number `attempt`: one that ran long enough since then starts afresh, and the same
+    start tried again waits for nothing more.
     """
 
     delay: float
     since: float
+    attempt: int = 0
 
 
 class Kind(enum.Enum):

@@ -22,7 +22,7 @@ UID = Uid("uid-1")
 SANDBOX = Sandbox(SandboxId("s0"), UID, "ns", "pod", 0, SandboxState.READY, 1.0, detailed=True, ips=("10.0.0.1",))
 DEAD_SANDBOX = dataclasses.replace(SANDBOX, state=SandboxState.NOT_READY)
 RUNNING, EXITED = ContainerState.RUNNING, ContainerState.EXITED
-CONTEXT = StatusContext(PodStatus(phase="Pending"), host_ips=("192.0.2.1",), qos_class="BestEffort")
+CONTEXT = StatusContext(PodStatus(phase="Pending"), host_ips=("192.0.2.1",))
 
 
 def asked(name: str, **fields: object) -> Container:
