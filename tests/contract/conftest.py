@@ -3,6 +3,7 @@
 Binaries come from $DEVCLUSTER_BIN or PATH; without them, or without root, the cases against containerd are skipped.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import io
@@ -17,6 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from pykubelet.cri import channel
+from pykubelet.cri.runtime import Runtime
 
 IMAGE = "contract.test/tiny:1"
 NEEDED = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "bridge", "host-local", "loopback", "portmap")
@@ -191,8 +195,19 @@ def containerd() -> Iterator[Containerd]:
         clean(daemon)
 
 
+async def remove_sandboxes(endpoint: str) -> None:
+    """Through the runtime, so that CNI frees what it made."""
+    async with channel.open_channel(endpoint) as connection:
+        runtime = Runtime(connection, timeout=20)
+        for sandbox in await runtime.list_sandboxes():
+            await runtime.stop_sandbox(sandbox.id)
+            await runtime.remove_sandbox(sandbox.id)
+
+
 def clean(daemon: Containerd) -> None:
     """Leave nothing: tasks and their shims, the daemon, mounts, namespaces, cgroups, files."""
+    with contextlib.suppress(Exception):  # it may never have started
+        asyncio.run(remove_sandboxes(daemon.endpoint))
     tasks = daemon.ctr("tasks", "ls", "-q", check=False).stdout.decode().split()
     for task in tasks:
         daemon.ctr("tasks", "rm", "-f", task, check=False)
