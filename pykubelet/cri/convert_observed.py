@@ -40,7 +40,7 @@ PROPAGATIONS: dict[int, rc.MountPropagation] = {wire: mode for mode, wire in con
 
 def seconds(nanoseconds: int) -> float:
     """Epoch seconds. "Not reached" is 0 on the wire, or Go's zero time from some runtimes."""
-    return nanoseconds / 1e9 if nanoseconds > 0 else 0.0
+    return nanoseconds / 1_000_000_000 if nanoseconds > 0 else 0.0
 
 
 def sandbox(item: pb.PodSandbox) -> observed.Sandbox:

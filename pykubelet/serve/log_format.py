@@ -120,11 +120,18 @@ class Renderer:
         options = self._options
         if options.stream is not Stream.ALL and line.stream.decode() != options.stream.value.lower():
             return b""
-        if self._since is not None and nanoseconds(line.time) < self._since:
+        if self._since is not None and self._before(line, self._since):
             return b""
         begins, self._at_start = self._at_start, line.ends
         stamp = padded(line.time) + b" " if options.timestamps and begins else b""
         return stamp + line.text + (b"\n" if line.ends else b"")
+
+    @staticmethod
+    def _before(line: Line, since: int) -> bool:
+        try:
+            return nanoseconds(line.time) < since
+        except ValueError:
+            return True
 
     def _limited(self, data: bytes) -> bytes:
         if self._left is None:
