@@ -1,4 +1,4 @@
-"""Fixtures of the e2e tests: a namespace of its own for each test, and the machine behind a node where it can be reached."""
+"""Fixtures of the e2e tests: a namespace for each test, and the machine behind a node where it can be reached."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+
 from tests.e2e.kube import Kube
 
 

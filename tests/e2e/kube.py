@@ -22,7 +22,7 @@ class CommandError(AssertionError):
 
 
 def wait_for(check: Callable[[], T | None], what: str, *, seconds: float = 60, every: float = 0.2) -> T:
-    """Ask until the answer is neither None nor False; an AssertionError with the last answer or error when time is up."""
+    """Ask until the answer is neither None nor False; an AssertionError with the last answer when time is up."""
     deadline = time.monotonic() + seconds
     last: object = None
     while True:
@@ -74,7 +74,7 @@ class Kube:
     def get(self, kind: str, name: str) -> Manifest:
         return json.loads(self.run("get", kind, name, "-o", "json"))
 
-    def list(self, kind: str, *, selector: str = "") -> list[Manifest]:
+    def listed(self, kind: str, *, selector: str = "") -> list[Manifest]:
         chosen = ("-l", selector) if selector else ()
         return json.loads(self.run("get", kind, "-o", "json", *chosen))["items"]
 
@@ -95,7 +95,7 @@ class Kube:
 
     def ready_pods(self, selector: str) -> list[Manifest]:
         """The Pods that are Ready and not being deleted."""
-        return [p for p in self.list("pods", selector=selector) if is_ready(p)]
+        return [p for p in self.listed("pods", selector=selector) if is_ready(p)]
 
     def wait_ready(self, name: str, *, seconds: float = 60) -> Manifest:
         def ready() -> Manifest | None:
@@ -146,7 +146,7 @@ def shell(name: str, script: str, **more: Any) -> Manifest:
 
 
 def web_deployment(name: str, replicas: int, **pod_spec: Any) -> Manifest:
-    """A Deployment of agnhost's web server, which answers /hostname with its Pod's name and drains for 5 s when stopped."""
+    """A Deployment of agnhost's web server, which answers /hostname with its Pod's name and drains for 5 s."""
     server = container("web", image=AGNHOST, args=["netexec", "--http-port=8080", "--delay-shutdown=5"])
     server["readinessProbe"] = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
     server["ports"] = [{"containerPort": 8080}]

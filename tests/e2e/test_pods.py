@@ -2,8 +2,10 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
+
 from tests.e2e import kube as k
 from tests.e2e.kube import Kube, Manifest
 
@@ -84,7 +86,7 @@ def test_a_crashing_container_backs_off_and_says_so(kube: Kube) -> None:
     assert {"Created", "Started", "BackOff"} <= reasons
 
 
-def test_a_missing_image_is_reported_and_the_pod_recovers_by_itself(kube: Kube, registry: "Registry") -> None:
+def test_a_missing_image_is_reported_and_the_pod_recovers_by_itself(kube: Kube, registry: Any) -> None:
     image = registry.unused_name()
     kube.apply(k.pod("late", k.container("late", "sleep", "3600", image=image)))
 
@@ -133,9 +135,17 @@ def test_phases_follow_exit_codes_and_restart_policy(kube: Kube) -> None:
     kube.apply(
         k.pod("ok", k.shell("a", "exit 0"), restartPolicy="Never"),
         k.pod("bad", k.shell("a", "exit 1"), k.shell("b", "exit 0"), restartPolicy="Never"),
-        k.pod("again", k.shell("a", "test -f /d/x || { touch /d/x; exit 1; }", volumeMounts=[{"name": "d", "mountPath": "/d"}]),
-              restartPolicy="OnFailure", volumes=[{"name": "d", "emptyDir": {}}]),
-    )  # fmt: skip
+        k.pod(
+            "again",
+            k.shell(
+                "a",
+                "test -f /d/x || { touch /d/x; exit 1; }",
+                volumeMounts=[{"name": "d", "mountPath": "/d"}],
+            ),
+            restartPolicy="OnFailure",
+            volumes=[{"name": "d", "emptyDir": {}}],
+        ),
+    )
     assert k.container_status(kube.wait_phase("ok", "Succeeded"))["state"]["terminated"]["reason"] == "Completed"
     kube.wait_phase("bad", "Failed")
     assert k.container_status(kube.wait_phase("again", "Succeeded"))["restartCount"] == 1
