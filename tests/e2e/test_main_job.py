@@ -47,7 +47,7 @@ def test_a_service_follows_its_deployment_from_3_to_10_to_none(kube: Kube) -> No
             f"all of the {replicas} Pods and no other to answer",
         )
     kube.run("scale", "deployment/web", "--replicas=0")
-    k.wait_for(lambda: not kube.list("pods", selector="app=web") or None, "every Pod of web to be gone", seconds=90)
+    k.wait_for(lambda: not kube.listed("pods", selector="app=web") or None, "every Pod of web to be gone", seconds=90)
     refused = kube.exec("client", "sh", "-c", "curl -s --max-time 2 http://web/hostname; echo exit $?")
     assert refused.strip() == "exit 7", "a Service without endpoints refuses connections at once (curl: 7)"
 
