@@ -47,7 +47,7 @@ def _rules(key: ChainKey, policy: Policy) -> list[Rule]:
         case Kind.SHORT:
             return _balance(key)
         case Kind.REJECT:
-            return [*guard, (rs.Reject(),)]
+            return [*guard, (rs.OverTcp(), rs.Reset()), (rs.Reject(),)]
         case Kind.LEARN:
             return _learn(key)
     assert_never(key.kind)
@@ -142,7 +142,9 @@ def dispatch(policy: Policy) -> Chain:
         rules.append((rs.InSet((Field.DESTINATION,), Set.NODE_PORT_IPS), node_ports))
     # A ClusterIP that this machine holds itself belongs to whoever put it there, such as a DNS cache on the node.
     elsewhere = rs.DestinationLocal(negated=True)
-    rules.append((rs.InSet((Field.DESTINATION,), Set.CLUSTER_IPS), elsewhere, rs.Reject()))
+    unserved = rs.InSet((Field.DESTINATION,), Set.CLUSTER_IPS)
+    rules.append((unserved, elsewhere, rs.OverTcp(), rs.Reset()))
+    rules.append((unserved, elsewhere, rs.Reject()))
     rules.extend((rs.DestinationIn(cidr), elsewhere, rs.Drop()) for cidr in policy.service_cidrs)
     return Chain("dispatch", tuple(rules))
 

@@ -160,7 +160,9 @@ class _Walk:
                 del self.machine.sets[Set.AFFINITY][self._client()]
             case rs.Jump(chain):
                 self._chain(chain)
-            case rs.Reject():
+            case rs.OverTcp():
+                return _when(packet.protocol == 6)
+            case rs.Reject() | rs.Reset():
                 self._end("reject")
             case rs.Drop():
                 self._end("drop")

@@ -237,6 +237,16 @@ class Jump:
 
 
 @dataclass(frozen=True, slots=True)
+class OverTcp:
+    """meta l4proto tcp"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """reject with tcp reset: at once and as often as needed, where ICMP errors are rationed"""
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """reject: port unreachable"""
 
@@ -263,6 +273,8 @@ Statement = (
     | Remember
     | Forget
     | Jump
+    | OverTcp
+    | Reset
     | Reject
     | Drop
 )

@@ -23,7 +23,6 @@ from pyproxy.model.transaction import Transaction
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _RECEIVE_BUFFER: Final = 8 << 20
 _NUMBERS: Final = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
-_NETLINK: Final = struct.Struct("=IHHII")
 _SUBSYSTEM: Final = wire.NFNL_SUBSYS_NFTABLES << 8
 _CAPPED, _EXTENDED = 0x100, 0x200
 
@@ -123,7 +122,7 @@ class Kernel:
                 answers = self._socket.recv(1 << 20, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 break
-            for kind, flags, sequence, payload in _messages(answers):
+            for kind, flags, sequence, payload in wire.messages(answers):
                 if kind == wire.ERROR:
                     (code,) = struct.unpack_from("=i", payload)
                     if code:
@@ -141,7 +140,7 @@ class Kernel:
         flags = Flag.REQUEST | Flag.DUMP
         self._send(wire.message(_SUBSYSTEM | kind, flags, self._sequence, family=_NUMBERS[family], body=body))
         while True:
-            for answer, _, sequence, payload in _messages(self._socket.recv(1 << 20)):
+            for answer, _, sequence, payload in wire.messages(self._socket.recv(1 << 20)):
                 if sequence != self._sequence:
                     continue
                 if answer == wire.DONE:
@@ -152,17 +151,6 @@ class Kernel:
                         return
                     raise errors.RulesetError(f"listing table {rs.TABLE}: {os.strerror(-code)}")
                 yield payload[4:]
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """The (type, flags, sequence, payload) of every message."""
-    offset = 0
-    while offset + _NETLINK.size <= len(data):
-        length, kind, flags, sequence, _ = _NETLINK.unpack_from(data, offset)
-        if length < _NETLINK.size:
-            return
-        yield kind, flags, sequence, data[offset + _NETLINK.size : offset + length]
-        offset += (length + 3) & ~3
 
 
 def _explanation(payload: bytes, flags: int) -> str:

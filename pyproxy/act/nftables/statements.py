@@ -19,6 +19,7 @@ _LOCAL: Final = 2
 _FIB_SOURCE, _FIB_DESTINATION = 1, 2
 _UPDATE, _DELETE = 1, 2
 _FULLY_RANDOM: Final = 0x10
+_REJECT_RESET: Final = 1
 DROP, JUMP, GOTO = 0, -3, -4
 
 
@@ -84,6 +85,10 @@ def _statement(statement: Statement, family: Family) -> bytes:
             return _immediate(JUMP, chain)
         case rs.Drop():
             return _immediate(DROP)
+        case rs.OverTcp():
+            return _meta(_META_L4PROTO) + _compare(_EQUAL, b"\x06")
+        case rs.Reset():
+            return _expression("reject", u32(1, _REJECT_RESET))
         case rs.Reject():
             return _expression("reject", u32(1, 0), attribute(2, bytes([3 if family is Family.IPV4 else 4])))
     assert_never(statement)

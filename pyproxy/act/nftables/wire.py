@@ -2,6 +2,7 @@
 
 import enum
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 NETLINK_NETFILTER: Final = 12
@@ -48,6 +49,7 @@ DONE: Final = 0x3
 
 _HEADER: Final = struct.Struct("=IHHIIBBH")
 _ATTRIBUTE: Final = struct.Struct("=HH")
+_NETLINK: Final = struct.Struct("=IHHII")
 HEADER_SIZE: Final = _HEADER.size
 
 
@@ -96,3 +98,14 @@ def attributes(payload: bytes | memoryview) -> dict[int, bytes]:
         found[kind & 0x3FFF] = bytes(payload[offset + 4 : offset + length])
         offset += (length + 3) & ~3
     return found
+
+
+def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """The (type, flags, sequence, payload) of every message."""
+    offset = 0
+    while offset + _NETLINK.size <= len(data):
+        length, kind, flags, sequence, _ = _NETLINK.unpack_from(data, offset)
+        if length < _NETLINK.size:
+            return
+        yield kind, flags, sequence, data[offset + _NETLINK.size : offset + length]
+        offset += (length + 3) & ~3

@@ -1,0 +1,393 @@
+"""Real packets between namespaces through the ruleset that the kernel was given, and what nft says of it.
+
+One node's namespace with three backends, a Pod that calls and an outsider, each in a namespace of its own. Needs root.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+from pyroute2 import netns
+
+from nodekit.objects.meta import Key
+from pyproxy.act.conntrack.flows import Conntrack
+from pyproxy.act.nftables.kernel import Kernel
+from pyproxy.decide import chains, programs, stale_flows, topology
+from pyproxy.decide.ruleset import Ruleset
+from pyproxy.model import address as addresses
+from pyproxy.model import keys
+from pyproxy.model import ruleset as rs
+from pyproxy.model.address import Address, Family, Prefix
+from pyproxy.model.ports import Endpoint, PortName, Protocol, ServicePort
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+NODE, POD, OUTSIDER = "node", "pod", "outsider"
+BACKENDS = ("b1", "b2", "b3")
+PORT = 8080
+
+
+def ip(text: str) -> Address:
+    found = addresses.parse(text)
+    assert found is not None
+    return found
+
+
+def cidr(text: str) -> Prefix:
+    found = addresses.parse_prefix(text)
+    assert found is not None
+    return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One family's addresses."""
+
+    family: Family
+    hosts: dict[str, str]
+    pods: Prefix
+    cluster_ip: str
+    external_ip: str
+    unallocated: str
+    services: Prefix
+
+
+PLANS = {
+    Family.IPV4: Plan(
+        Family.IPV4,
+        {"node": "198.18.0.1", "b1": "198.19.1.11", "b2": "198.19.1.12", "b3": "198.19.1.13", "pod": "198.19.1.50",
+         "outsider": "198.18.0.99"},
+        cidr("198.19.0.0/16"), "198.18.64.10", "198.18.1.1", "198.18.64.99", cidr("198.18.64.0/18"),
+    ),
+    Family.IPV6: Plan(
+        Family.IPV6,
+        {"node": "fd00::1", "b1": "fd00:1::11", "b2": "fd00:1::12", "b3": "fd00:1::13", "pod": "fd00:1::50",
+         "outsider": "fd00::99"},
+        cidr("fd00:1::/64"), "fd00:64::10", "fd00:99::1", "fd00:64::99", cidr("fd00:64::/112"),
+    ),
+}  # fmt: skip
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+class Lab:
+    """The namespaces, wired to the node by a veth each, with a server in every backend that tells its name."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self.prefix = f"proxy-{os.getpid()}"
+        self.stack = stack
+        self._make(NODE)
+        self._in(NODE, "ip", "link", "set", "lo", "up")
+        for plan in PLANS.values():
+            width = plan.family.value * 8
+            self._in(NODE, "ip", "addr", "add", f"{plan.hosts[NODE]}/{width}", "dev", "lo")
+            # Never used, but without a route the node itself could not begin to call a ClusterIP.
+            self._in(NODE, "ip", "route", "add", "blackhole", str(plan.services), "metric", "9999")
+        self._in(NODE, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        for name in (*BACKENDS, POD, OUTSIDER):
+            self._attach(name)
+        for name in BACKENDS:
+            self._serve(name)
+
+    def name(self, host: str) -> str:
+        return f"{self.prefix}-{host}"
+
+    def nft(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["ip", "netns", "exec", self.name(NODE), "nft", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    @contextlib.contextmanager
+    def inside(self, host: str) -> Iterator[None]:
+        netns.pushns(self.name(host))
+        try:
+            yield
+        finally:
+            netns.popns()
+
+    def call(self, host: str, address: str, port: int, *, udp: bool = False) -> str:
+        """What answered, as `name seen-source`; or the error's name."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with self.inside(host), socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as one:
+            one.settimeout(0.7)
+            try:
+                one.connect((address, port))
+                if udp:
+                    one.send(b"?")
+                return one.recv(200).decode()
+            except OSError as error:
+                return type(error).__name__
+
+    def _make(self, host: str) -> None:
+        netns.create(self.name(host))
+        self.stack.callback(netns.remove, self.name(host))
+
+    def _in(self, host: str, *command: str) -> None:
+        _run("ip", "netns", "exec", self.name(host), *command)
+
+    def _attach(self, host: str) -> None:
+        self._make(host)
+        self._in(host, "ip", "link", "set", "lo", "up")
+        peer = f"v-{host}"
+        _run(
+            "ip",
+            "link",
+            "add",
+            peer,
+            "netns",
+            self.name(NODE),
+            "type",
+            "veth",
+            "peer",
+            "eth0",
+            "netns",
+            self.name(host),
+        )
+        self._in(host, "ip", "link", "set", "eth0", "up")
+        self._in(NODE, "ip", "link", "set", peer, "up")
+        self._in(NODE, "ip", "addr", "add", "169.254.1.1/32", "dev", peer)
+        self._in(NODE, "ip", "addr", "add", "fe80::1/64", "dev", peer, "nodad")
+        for plan, gateway in ((PLANS[Family.IPV4], "169.254.1.1"), (PLANS[Family.IPV6], "fe80::1")):
+            address = plan.hosts[host]
+            self._in(host, "ip", "addr", "add", f"{address}/{plan.family.value * 8}", "dev", "eth0",
+                     *(["nodad"] if ":" in address else []))  # fmt: skip
+            if ":" not in address:
+                self._in(host, "ip", "route", "add", gateway, "dev", "eth0")
+            self._in(host, "ip", "route", "add", "default", "via", gateway, "dev", "eth0")
+            self._in(NODE, "ip", "route", "add", address, "dev", peer)
+
+    def _serve(self, host: str) -> None:
+        with self.inside(host):
+            stream = socket.create_server(("::", PORT), family=socket.AF_INET6, dualstack_ipv6=True)
+            datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            datagrams.bind(("::", PORT))
+        for one, answer in ((stream, self._answer_stream), (datagrams, self._answer_datagrams)):
+            self.stack.callback(one.close)
+            self.stack.callback(one.shutdown, socket.SHUT_RDWR) if one is stream else None
+            threading.Thread(target=answer, args=(host, one), daemon=True).start()
+
+    @staticmethod
+    def _answer_stream(host: str, server: socket.socket) -> None:
+        while True:
+            try:
+                one, peer = server.accept()
+            except OSError:
+                return
+            with one, contextlib.suppress(OSError):
+                one.sendall(f"{host} {peer[0].removeprefix('::ffff:')}".encode())
+
+    @staticmethod
+    def _answer_datagrams(host: str, server: socket.socket) -> None:
+        while True:
+            try:
+                _, peer = server.recvfrom(200)
+                server.sendto(f"{host} {peer[0].removeprefix('::ffff:')}".encode(), peer)
+            except OSError:
+                return
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with contextlib.ExitStack() as stack:
+        yield Lab(stack)
+
+
+@dataclass
+class Node:
+    """A family's ruleset on the lab's node."""
+
+    lab: Lab
+    plan: Plan
+    kernel: Kernel
+    ruleset: Ruleset = field(init=False)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        policy = chains.Policy(
+            plan.family,
+            local_source=rs.SourceIn(plan.pods),
+            node_port_ips=(ip(plan.hosts[NODE]),),
+            service_cidrs=(plan.services,),
+        )
+        self.ruleset = Ruleset(policy)
+        self.kernel.apply(self.ruleset.whole(), from_nothing=True)
+
+    def serve(
+        self, *backends: str, name: str = "web", protocol: Protocol = Protocol.TCP, **fields: object
+    ) -> ServicePort:
+        port = ServicePort(PortName(Key("ns", name), "", protocol), ip(self.plan.cluster_ip), 80)
+        port = replace(port, **fields)  # type: ignore[arg-type]
+        endpoints = [Endpoint(ip(self.plan.hosts[b]), PORT, local=b == "b1") for b in backends]
+        choice = topology.choose(port, endpoints, topology.Place("n"))
+        before = self.ruleset.programs.get(port.name)
+        self.ruleset.put(port.name, programs.build(port, choice, before=before))
+        self.kernel.apply(self.ruleset.take())
+        return port
+
+    def call(self, host: str, address: str, port: int = 80, *, udp: bool = False) -> str:
+        return self.lab.call(host, address, port, udp=udp)
+
+    def reached(self, host: str, address: str, port: int = 80, *, udp: bool = False) -> set[str]:
+        return {self.call(host, address, port, udp=udp).split()[0] for _ in range(25)}
+
+
+@pytest.fixture(params=[pytest.param(f, id=f.api_name) for f in Family])
+def node(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Node]:
+    kernel = Kernel(lab.name(NODE))
+    try:
+        yield Node(lab, PLANS[request.param], kernel)
+        kernel.delete_table(request.param)
+    finally:
+        kernel.close()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "udp"), [pytest.param(Protocol.TCP, False, id="TCP"), pytest.param(Protocol.UDP, True, id="UDP")]
+)
+def test_a_cluster_ip_reaches_every_backend(node: Node, protocol: Protocol, udp: bool) -> None:
+    node.serve(*BACKENDS, protocol=protocol)
+    assert node.reached(POD, node.plan.cluster_ip, udp=udp) == set(BACKENDS)
+    assert node.call(POD, node.plan.cluster_ip, udp=udp).split()[1] == node.plan.hosts[POD]
+
+
+def test_a_service_may_have_many_ports(node: Node) -> None:
+    node.serve("b1", port=80)
+    node.serve("b2", port=81, name="second")
+    assert node.reached(POD, node.plan.cluster_ip, 80) == {"b1"}
+    assert node.reached(POD, node.plan.cluster_ip, 81) == {"b2"}
+
+
+@pytest.mark.parametrize("udp", [False, True])
+def test_a_node_port_reaches_every_backend_masqueraded(node: Node, udp: bool) -> None:
+    node.serve(*BACKENDS, protocol=Protocol.UDP if udp else Protocol.TCP, node_port=30080)
+    assert node.reached(OUTSIDER, node.plan.hosts[NODE], 30080, udp=udp) == set(BACKENDS)
+    assert node.call(OUTSIDER, node.plan.hosts[NODE], 30080, udp=udp).split()[1] != node.plan.hosts[OUTSIDER]
+
+
+def test_the_node_itself_reaches_cluster_ips_and_its_node_ports(node: Node) -> None:
+    node.serve(*BACKENDS, node_port=30080)
+    assert node.reached(NODE, node.plan.hosts[NODE], 30080) == set(BACKENDS)
+
+
+def test_external_policy_local_keeps_the_callers_address(node: Node) -> None:
+    node.serve(*BACKENDS, node_port=30080, external_local=True)
+    answer = node.call(OUTSIDER, node.plan.hosts[NODE], 30080)
+    assert answer == f"b1 {node.plan.hosts[OUTSIDER]}"
+    assert node.reached(POD, node.plan.hosts[NODE], 30080) == set(BACKENDS)
+
+
+def test_a_backend_reaches_itself(node: Node) -> None:
+    node.serve("b1")
+    assert node.call("b1", node.plan.cluster_ip).split()[0] == "b1"
+
+
+def test_without_endpoints_and_on_undefined_ports_connections_are_refused(node: Node) -> None:
+    node.serve()
+    node.serve("b1", protocol=Protocol.UDP, name="dns")
+    for udp in (False, True):
+        assert node.call(POD, node.plan.cluster_ip, 80 if not udp else 53, udp=udp) == "ConnectionRefusedError"
+
+
+def test_unallocated_addresses_of_the_service_range_are_dropped(node: Node) -> None:
+    assert node.call(POD, node.plan.unallocated) == "TimeoutError"
+
+
+def test_source_ranges_let_in_whom_they_name(node: Node) -> None:
+    node.serve("b1", vips=(ip(node.plan.external_ip),), source_ranges=(node.plan.pods,))
+    assert node.call(POD, node.plan.external_ip).split()[0] == "b1"
+    assert node.call(OUTSIDER, node.plan.external_ip) == "TimeoutError"
+
+
+def test_a_client_with_affinity_keeps_its_backend_until_that_leaves(node: Node) -> None:
+    node.serve(*BACKENDS, affinity_seconds=60)
+    first = node.reached(POD, node.plan.cluster_ip)
+    assert len(first) == 1
+    others = set(BACKENDS) - first
+    node.serve(*sorted(others), affinity_seconds=60)
+    assert node.call(POD, node.plan.cluster_ip) == "TimeoutError"  # its first try forgets the backend
+    assert len(node.reached(POD, node.plan.cluster_ip)) == 1
+
+
+def test_every_row_of_changes_leaves_just_what_a_whole_would(node: Node) -> None:
+    for backends in (BACKENDS, ("b1",), ("b3", "b2"), (), ("b2",)):
+        node.serve(*backends, node_port=30080, affinity_seconds=10, external_local=True)
+    whole = node.ruleset.whole()
+    for one, wanted in whole.added.items():
+        assert sorted(node.kernel.element_keys(node.plan.family, one)) == sorted(wanted), one
+    node.kernel.apply(whole)
+    for one, wanted in whole.added.items():
+        assert sorted(node.kernel.element_keys(node.plan.family, one)) == sorted(wanted), one
+
+
+def test_nft_prints_every_rule_and_says_nothing_else(node: Node) -> None:
+    node.serve(*BACKENDS, node_port=30080, external_local=True, affinity_seconds=10800,
+               vips=(ip(node.plan.external_ip),), source_ranges=(node.plan.pods,))  # fmt: skip
+    node.serve(name="nothing", port=81)
+    listed = node.lab.nft("list", "ruleset")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    for chain in node.kernel.chain_names(node.plan.family):
+        body = listed.stdout.split(f"\tchain {chain} {{\n")[1].split("\n\t}")[0].splitlines()
+        whole = {c.name: c for c in node.ruleset.whole().chains}
+        rules = [line for line in body if not line.strip().startswith("type nat hook")]
+        assert len(rules) == len(whole[chain].rules), chain
+        assert all(line.strip() for line in rules), chain
+
+
+def test_flows_of_a_gone_backend_are_forgotten(node: Node) -> None:
+    port = node.serve("b1", protocol=Protocol.UDP)
+    with node.lab.inside(POD):
+        client = socket.socket(
+            socket.AF_INET6 if node.plan.family is Family.IPV6 else socket.AF_INET, socket.SOCK_DGRAM
+        )
+    with client:
+        client.settimeout(0.7)
+        client.connect((node.plan.cluster_ip, 80))
+        assert _ask(client) == "b1"
+        frontends = node.ruleset.programs[port.name].frontends
+        node.serve("b2", protocol=Protocol.UDP)
+        assert _ask(client) == "b1"  # conntrack remembers
+        gone = keys.endpoint(ip(node.plan.hosts["b1"]), PORT)
+        flows = stale_flows.of(frontends, frozenset({gone}), frozenset())
+        conntrack = Conntrack(node.lab.name(NODE))
+        assert conntrack.forget(flows, node.plan.family) == 1
+        conntrack.close()
+        assert _ask(client) == "b2"
+
+
+def _ask(client: socket.socket) -> str:
+    client.send(b"?")
+    return client.recv(200).decode().split()[0]
+
+
+def test_a_refill_under_load_refuses_nobody(node: Node) -> None:
+    node.serve(*BACKENDS)
+    failures: list[str] = []
+    stop = threading.Event()
+
+    def load(call: Callable[..., str]) -> None:
+        netns.setns(node.lab.name(POD))  # this thread's namespace alone
+        while not stop.is_set():
+            family = socket.AF_INET6 if node.plan.family is Family.IPV6 else socket.AF_INET
+            with socket.socket(family, socket.SOCK_STREAM) as one:
+                one.settimeout(3)
+                try:
+                    one.connect((node.plan.cluster_ip, 80))
+                    one.recv(10)
+                except OSError as error:
+                    failures.append(repr(error))
+
+    threads = [threading.Thread(target=load, args=(node.call,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(50):
+        node.kernel.apply(node.ruleset.whole())
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert failures == []
