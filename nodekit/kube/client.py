@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from nodekit.kube import errors
-from nodekit.kube.transport import Request, Transport
+from nodekit.kube.request import Request, Server
 from nodekit.objects import base, codec, meta, status
 from nodekit.objects.resource import Resource
 
@@ -82,7 +82,7 @@ class WatchLine(msgspec.Struct, frozen=True):
 class Client:
     """Reads and writes objects of any Resource. Every method raises errors.ApiError."""
 
-    def __init__(self, transport: Transport, *, timeout: float = _TIMEOUT) -> None:
+    def __init__(self, transport: Server, *, timeout: float = _TIMEOUT) -> None:
         self.transport = transport
         self._timeout = timeout
 
@@ -159,8 +159,8 @@ class Client:
             f"watch {resource.plural}",
             query={"watch": "1", **selection.query, **query},
         )
-        async with self.transport.open(request) as answer:
-            yield _lines(answer.content.iter_any())
+        async with self.transport.stream(request) as chunks:
+            yield _lines(chunks)
 
     async def _ask(self, request: Request) -> bytes:
         return await self.transport.ask(request, timeout=self._timeout)

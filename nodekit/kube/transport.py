@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any, Final, Self
 
 import aiohttp
 import msgspec
 
 from nodekit.kube import auth, errors
+from nodekit.kube.request import Request
 from nodekit.objects import codec, status
 
 log = logging.getLogger(__name__)
@@ -20,18 +20,6 @@ _CONNECT_TIMEOUT: Final = 5.0
 # A server that asks for patience is given it this often, and never for longer than this at once.
 _PATIENCE: Final = 3
 _LONGEST_PATIENCE: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request: `says` is how errors name it ("get nodes/n1")."""
-
-    method: str
-    path: str
-    says: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    content_type: str = "application/json"
 
 
 class Transport:
@@ -68,7 +56,7 @@ class Transport:
             async with asyncio.timeout(timeout):
                 for patience in range(_PATIENCE, -1, -1):
                     try:
-                        async with self.open(request) as answer:
+                        async with self._open(request) as answer:
                             return await answer.read()
                     except errors.ApiError as error:
                         # With Retry-After the server says that it did not act on the request.
@@ -81,7 +69,13 @@ class Transport:
         raise AssertionError("unreachable: the last round returns or raises")
 
     @contextlib.asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The answer's body as it comes; errors while it is read become ApiErrors too."""
+        async with self._open(request) as answer:
+            yield answer.content.iter_any()
+
+    @contextlib.asynccontextmanager
+    async def _open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer, once its status is known to be a success; errors while it is read become ApiErrors too."""
         answer, server = await self._connect(request)
         try:

@@ -1,16 +1,18 @@
-"""The client and the watch against a genuine API server."""
+"""The client, the watch and the events: the same cases against the API server in memory and a genuine one."""
 
 import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 import pytest
 
 from nodekit.aio.clock import SystemClock
-from nodekit.kube import auth, errors, events, patch, watch
+from nodekit.kube import auth, errors, events, fake, patch, watch
 from nodekit.kube.client import Client, Patch, PatchKind, Selection
 from nodekit.kube.transport import Transport
 from nodekit.objects import base, codec, event, meta, node, status
@@ -19,12 +21,20 @@ from nodekit.objects.quantity import Quantity
 from nodekit.objects.resource import Resource
 from tests.contract import apiserver
 
-pytestmark = [
+needs_genuine = [
     pytest.mark.skipif(
         "KUBEBUILDER_ASSETS" not in os.environ, reason="KUBEBUILDER_ASSETS names no folder with kube-apiserver and etcd"
     ),
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
 ]
+genuine = pytest.mark.parametrize("api", [pytest.param("genuine", marks=needs_genuine)], indirect=True)
+
+
+def with_genuine(case: Any) -> Any:
+    """For a case that needs no client but its own."""
+    for mark in needs_genuine:
+        case = mark(case)
+    return case
 
 
 class ConfigMap(meta.ApiObject):
@@ -34,10 +44,55 @@ class ConfigMap(meta.ApiObject):
 CONFIG_MAPS = Resource(ConfigMap, "v1", "ConfigMap", "configmaps")
 
 
+class Api(Protocol):
+    """What a case may do to the server it runs against."""
+
+    client: Client
+
+    async def stop(self) -> None: ...
+
+    async def start(self) -> None: ...
+
+
+@dataclass
+class Genuine:
+    client: Client
+    server: apiserver.Server
+
+    async def stop(self) -> None:
+        self.server.stop("kube-apiserver")
+
+    async def start(self) -> None:
+        # A thread made after the process entered the namespace is in it as well.
+        await asyncio.to_thread(self.server.start_apiserver)
+
+
+@dataclass
+class InMemory:
+    client: Client
+    server: fake.FakeApi
+
+    async def stop(self) -> None:
+        self.server.go_down()
+
+    async def start(self) -> None:
+        # A server that just started knows no history.
+        self.server.forget_history()
+        self.server.come_up()
+
+
 @pytest.fixture(scope="module")
-def server() -> Iterator[apiserver.Server]:
-    with apiserver.running() as made:
-        yield made
+def servers() -> Iterator[Callable[[], apiserver.Server]]:
+    """Starts the genuine one when a case first asks for it."""
+    with contextlib.ExitStack() as stack:
+        made: list[apiserver.Server] = []
+
+        def server() -> apiserver.Server:
+            if not made:
+                made.append(stack.enter_context(apiserver.running()))
+            return made[0]
+
+        yield server
 
 
 @contextlib.asynccontextmanager
@@ -46,10 +101,25 @@ async def client_of(path: Path) -> AsyncIterator[Client]:
         yield Client(transport)
 
 
+@pytest.fixture(params=["fake", pytest.param("genuine", marks=needs_genuine)])
+async def api(request: pytest.FixtureRequest, servers: Callable[[], apiserver.Server]) -> AsyncIterator[Api]:
+    if request.param == "fake":
+        made = fake.FakeApi()
+        yield InMemory(Client(made), made)
+        return
+    server = servers()
+    async with client_of(server.kubeconfig("token", user={"token": apiserver.TOKEN})) as client:
+        yield Genuine(client, server)
+
+
 @pytest.fixture
-async def client(server: apiserver.Server) -> AsyncIterator[Client]:
-    async with client_of(server.kubeconfig("token", user={"token": apiserver.TOKEN})) as made:
-        yield made
+def client(api: Api) -> Client:
+    return api.client
+
+
+@pytest.fixture
+def server(servers: Callable[[], apiserver.Server]) -> apiserver.Server:
+    return servers()
 
 
 def config_map(name: str, **data: str) -> ConfigMap:
@@ -107,6 +177,7 @@ async def test_each_kind_of_patch(client: Client, change: Patch) -> None:
         await client.delete(CONFIG_MAPS, key)
 
 
+@genuine
 async def test_what_the_server_refuses_has_its_type(client: Client, server: apiserver.Server) -> None:
     with pytest.raises(errors.Invalid, match="Invalid value"):
         await client.create(CONFIG_MAPS, config_map("Not_A_Name"))
@@ -131,6 +202,7 @@ async def test_a_status_is_written_beside_the_object(client: Client) -> None:
         await client.delete(node.NODES, key)
 
 
+@genuine
 async def test_a_post_may_answer_with_another_kind(client: Client) -> None:
     class Spec(base.Object):
         token: str = ""
@@ -149,6 +221,7 @@ async def test_a_post_may_answer_with_another_kind(client: Client) -> None:
     assert answer.status.authenticated
 
 
+@genuine
 async def test_long_lists_come_in_pages(client: Client) -> None:
     for batch in range(12):
         names = [f"page-{batch}-{number}" for number in range(50)]
@@ -162,6 +235,7 @@ async def test_long_lists_come_in_pages(client: Client) -> None:
     await client.raw("DELETE", "/api/v1/namespaces/default/configmaps")
 
 
+@with_genuine
 async def test_a_rotated_client_certificate_is_used_at_once(server: apiserver.Server) -> None:
     server.write_client("rotating", user="weak", group="nobody")
     user = {"client-certificate": "rotating.crt", "client-key": "rotating.key"}
@@ -172,6 +246,7 @@ async def test_a_rotated_client_certificate_is_used_at_once(server: apiserver.Se
         await client.list(node.NODES)
 
 
+@with_genuine
 async def test_the_next_server_is_asked_when_one_does_not_answer(server: apiserver.Server) -> None:
     servers = f"https://{apiserver.ADDRESS}:1, {server.url}"
     async with client_of(server.kubeconfig("two", user={"token": apiserver.TOKEN}, servers=servers)) as client:
@@ -228,16 +303,15 @@ async def test_a_store_follows_the_server(client: Client) -> None:
     await client.raw("DELETE", "/api/v1/namespaces/default/configmaps")
 
 
-async def test_an_expired_watch_lists_anew(
-    client: Client, server: apiserver.Server, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_expired_watch_lists_anew(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    client = api.client
     caplog.set_level("INFO")
+    await client.create(CONFIG_MAPS, config_map("old", a="1"))
     async with reflecting(client, Selection(namespace="default")) as mirror:
         pass
-    assert not mirror.store
     # A server that just started knows no history: a version from before makes it answer 410 to the watch.
-    server.stop("kube-apiserver")
-    await asyncio.to_thread(_start_in_namespace, server)
+    await api.stop()
+    await api.start()
     mirror._version = "1"
     await client.create(CONFIG_MAPS, config_map("fresh", a="1"))
     task = asyncio.create_task(mirror.run())
@@ -246,27 +320,23 @@ async def test_an_expired_watch_lists_anew(
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-    await client.delete(CONFIG_MAPS, Key("default", "fresh"))
+    await client.raw("DELETE", "/api/v1/namespaces/default/configmaps")
 
 
-async def test_a_store_survives_a_restart_of_the_server(client: Client, server: apiserver.Server) -> None:
+async def test_a_store_survives_a_restart_of_the_server(api: Api) -> None:
+    client = api.client
     await client.create(CONFIG_MAPS, config_map("stays", a="1"))
     await client.create(CONFIG_MAPS, config_map("goes", a="1"))
     async with reflecting(client, Selection(namespace="default")) as mirror:
-        server.stop("kube-apiserver")
+        await api.stop()
         await eventually(lambda: mirror.failing_since is not None)
         assert len(mirror.store) == 2
-        await asyncio.to_thread(_start_in_namespace, server)
+        await api.start()
         await eventually(lambda: mirror.failing_since is None, within=30)
         await client.delete(CONFIG_MAPS, Key("default", "goes"))
         await client.create(CONFIG_MAPS, config_map("comes", a="1"))
         await eventually(lambda: {key.name for key in mirror.store} == {"stays", "comes"})
     await client.raw("DELETE", "/api/v1/namespaces/default/configmaps")
-
-
-def _start_in_namespace(server: apiserver.Server) -> None:
-    """A thread made after the process entered the namespace is in it as well."""
-    server.start_apiserver()
 
 
 async def test_events_are_counted_on_the_server(client: Client) -> None:

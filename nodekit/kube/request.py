@@ -1,0 +1,35 @@
+"""What is asked of an API server, and what something that can be asked looks like."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: `says` is how errors name it ("get nodes/n1")."""
+
+    method: str
+    path: str
+    says: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+
+
+class Server(Protocol):
+    """An API server: Transport over the network, FakeApi in memory. Both raise errors.ApiError."""
+
+    @property
+    def server(self) -> str:
+        """The server's name in errors: its URL."""
+        ...
+
+    async def ask(self, request: Request, *, timeout: float) -> bytes:
+        """The answer's body; Unreachable when none came within `timeout` seconds."""
+        ...
+
+    def stream(self, request: Request) -> contextlib.AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The answer's body as it comes, in chunks that end anywhere."""
+        ...
