@@ -20,10 +20,11 @@ class ContentError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class File:
-    """`mode` is the file's permission bits."""
+    """`mode` is the file's permission bits; `uid` its owner, if not root."""
 
     data: bytes
     mode: int
+    uid: int | None = None
 
 
 Files = dict[str, File]

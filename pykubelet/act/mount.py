@@ -1,0 +1,53 @@
+"""mount(2) and umount2(2), and what is mounted below a folder."""
+
+import ctypes
+import os
+from pathlib import Path
+
+BIND, REC, REMOUNT, RDONLY = 0x1000, 0x4000, 0x20, 0x1
+_DETACH, _NOFOLLOW = 2, 8
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def tmpfs(target: Path, *, options: str = "") -> None:
+    """Mount a tmpfs, with options such as `size=65536,mode=0777`. OSError when the kernel refuses."""
+    _mount("tmpfs", target, "tmpfs", 0, options)
+
+
+def bind(source: Path, target: Path, *, recursive: bool = False) -> None:
+    """Make `source` appear at `target`, which exists and is of the same kind."""
+    _mount(str(source), target, "", BIND | (REC if recursive else 0), "")
+
+
+def unmount(target: Path) -> None:
+    """Take away what is mounted here, in the background if it is in use; nothing mounted is no error."""
+    if _libc.umount2(os.fsencode(target), _DETACH | _NOFOLLOW):
+        code = ctypes.get_errno()
+        if code not in (22, 2):  # EINVAL: not a mount point; ENOENT: not there
+            raise OSError(code, os.strerror(code), str(target))
+
+
+def is_mounted(target: Path) -> bool:
+    """Whether something is mounted exactly here."""
+    return str(target) in _mount_points()
+
+
+def below(folder: Path) -> list[Path]:
+    """The mount points at and below a folder, deepest first."""
+    prefix = f"{folder}/"
+    found = [Path(point) for point in _mount_points() if point == str(folder) or point.startswith(prefix)]
+    return sorted(found, key=lambda path: len(path.parts), reverse=True)
+
+
+def _mount_points() -> list[str]:
+    with open("/proc/self/mountinfo", "rb") as file:
+        points = [line.split(b" ", 5)[4] for line in file]
+    # Space, tab, newline and backslash are written as octal escapes.
+    return [point.decode("unicode_escape") if b"\\" in point else point.decode() for point in points]
+
+
+def _mount(source: str, target: Path, kind: str, flags: int, options: str) -> None:
+    words = (os.fsencode(source), os.fsencode(target), kind.encode() or None)
+    if _libc.mount(*words, ctypes.c_ulong(flags), options.encode() or None):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(target))

@@ -1,0 +1,110 @@
+"""Gets a Pod's volumes ready, keeps their content up to date, and takes them away."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pykubelet.act import mount
+from pykubelet.act.files import PodFiles
+from pykubelet.act.volumes.kinds import Kind, Slot, VolumeError
+from pykubelet.act.volumes.tokens import Tokens
+from pykubelet.decide.environment import ConfigError
+from pykubelet.errors import PodError
+from pykubelet.model.ids import Uid
+from pykubelet.model.pod import Pod
+from pykubelet.model.volume import Volume
+
+
+class VolumeManager:
+    """One for the node. `kinds` are asked in order which of them serves a volume."""
+
+    def __init__(self, files: PodFiles, tokens: Tokens, kinds: Sequence[Kind]) -> None:
+        self._files = files
+        self._tokens = tokens
+        self._kinds = tuple(kinds)
+
+    async def prepare(self, pod: Pod) -> None:
+        """Have every volume on disk and filled; done again it brings changed content up to date.
+
+        Raises PodError FailedMount that names the first volume that is not ready and why.
+        """
+        self._files.make(pod.uid)
+        results = await asyncio.gather(
+            *(self._fill(pod, volume) for volume in pod.spec.volumes), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    def host_path(self, pod: Pod, name: str) -> str:
+        """What containers mount for a volume of the Pod. ConfigError if the Pod has none of that name."""
+        for volume in pod.spec.volumes:
+            if volume.name == name:
+                kind, slot = self._slot(pod, volume)
+                return str(kind.path(slot))
+        raise ConfigError(f'cannot find volume "{name}" to mount into container')
+
+    def renew_at(self, uid: Uid) -> float | None:
+        """When the Pod's volumes need `prepare` again for a token's sake (epoch seconds)."""
+        return self._tokens.renew_at(uid)
+
+    async def tear_down(self, pod: Pod) -> None:
+        """Unmount everything below the Pod's folder and remove what the volumes held. PodError when that fails."""
+        self.remove(pod.uid)
+
+    async def forget(self, pod: Pod) -> None:
+        """Remove the Pod's folder."""
+        self.remove(pod.uid)
+        try:
+            self._files.remove(pod.uid)
+        except OSError as error:
+            raise PodError("FailedUnMount", str(error)) from error
+
+    def remove(self, uid: Uid) -> None:
+        """Unmount and remove the volumes of a Pod of which no more than the UID is known. PodError FailedUnMount."""
+        self._tokens.forget(uid)
+        folder = self._files.folder(uid)
+        try:
+            for point in mount.below(folder):
+                mount.unmount(point)
+            if left := mount.below(folder):
+                raise OSError(f"{left[0]} is still mounted")
+        except OSError as error:
+            raise PodError(
+                "FailedUnMount", f"UnmountVolume.TearDown failed for volumes of Pod {uid}: {error}"
+            ) from error
+        for name in ("volumes", "volume-subpaths", "plugins"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+
+    def orphans(self, known: set[Uid]) -> Iterator[Uid]:
+        """Pods that have a folder here and are not known any more."""
+        return (uid for uid in self._files.known() if uid not in known)
+
+    async def _fill(self, pod: Pod, volume: Volume) -> None:
+        try:
+            kind, slot = self._slot(pod, volume)
+            await kind.fill(slot)
+        except (VolumeError, ConfigError, OSError) as error:
+            words = str(error) if not isinstance(error, OSError) else f"{error.strerror}: {error.filename}"
+            said = f'MountVolume.SetUp failed for volume "{volume.name}" : {words}'
+            raise PodError("FailedMount", said) from error
+
+    def _slot(self, pod: Pod, volume: Volume) -> tuple[Kind, Slot]:
+        for kind in self._kinds:
+            if kind.serves(volume):
+                folder = self._files.folder(pod.uid) / "volumes" / kind.plugin / volume.name
+                return kind, Slot(pod, volume, folder)
+        raise ConfigError(f'volume "{volume.name}" is of a kind that this kubelet does not serve')
+
+
+def usage(folder: Path) -> tuple[int, int]:
+    """Bytes and inodes used by a volume on disk."""
+    total = inodes = 0
+    for base, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            found = os.lstat(os.path.join(base, name))
+            total += found.st_blocks * 512
+            inodes += 1
+    return total, inodes

@@ -1,0 +1,106 @@
+"""Service-account tokens for Pods: asked for once, kept, and renewed before they expire."""
+
+import datetime as dt
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nodekit.kube import errors
+from nodekit.kube.client import Client
+from nodekit.objects.base import Object
+from pykubelet.decide.volume_content import ContentError
+from pykubelet.model.ids import Uid
+from pykubelet.model.pod import Pod
+
+MAX_AGE = 24 * 3600.0
+_JITTER = 10.0
+
+
+class _BoundObject(Object):
+    kind: str
+    api_version: str
+    name: str
+    uid: str
+
+
+class _Spec(Object):
+    audiences: tuple[str, ...] = ()
+    expiration_seconds: int | None = None
+    bound_object_ref: _BoundObject | None = None
+
+
+class _Status(Object):
+    token: str = ""
+    expiration_timestamp: dt.datetime | None = None
+
+
+class TokenRequest(Object):
+    api_version: str = ""
+    kind: str = ""
+    spec: _Spec = _Spec()
+    status: _Status = _Status()
+
+
+class _Key(NamedTuple):
+    uid: Uid
+    audience: str
+    seconds: int
+
+
+class _Token(NamedTuple):
+    text: str
+    renew_at: float
+
+
+class Tokens:
+    """`now()` gives epoch seconds."""
+
+    def __init__(self, client: Client, *, now: Callable[[], float]) -> None:
+        self._client = client
+        self._now = now
+        self._kept: dict[_Key, _Token] = {}
+
+    async def get(self, pod: Pod, *, audience: str, seconds: int) -> str:
+        """A token bound to this Pod; ContentError when there is none, an old one while the API server is away."""
+        key = _Key(pod.uid, audience, seconds)
+        kept = self._kept.get(key)
+        if kept is not None and self._now() < kept.renew_at:
+            return kept.text
+        try:
+            fresh = await self._request(pod, key)
+        except errors.ApiError as error:
+            if kept is not None:
+                return kept.text
+            raise ContentError(f"failed to fetch token: {error}") from error
+        self._kept[key] = fresh
+        return fresh.text
+
+    def renew_at(self, uid: Uid) -> float | None:
+        """When the first token of this Pod is due to be renewed (epoch seconds); None if it has none."""
+        return min((token.renew_at for key, token in self._kept.items() if key.uid == uid), default=None)
+
+    def forget(self, uid: Uid) -> None:
+        for key in [key for key in self._kept if key.uid == uid]:
+            del self._kept[key]
+
+    async def _request(self, pod: Pod, key: _Key) -> _Token:
+        meta = pod.metadata
+        account = pod.spec.service_account_name or "default"
+        body = TokenRequest(
+            api_version="authentication.k8s.io/v1",
+            kind="TokenRequest",
+            spec=_Spec(
+                audiences=(key.audience,) if key.audience else (),
+                expiration_seconds=key.seconds,
+                bound_object_ref=_BoundObject(kind="Pod", api_version="v1", name=meta.name, uid=meta.uid),
+            ),
+        )
+        path = f"/api/v1/namespaces/{meta.namespace}/serviceaccounts/{account}/token"
+        answer = await self._client.post(path, body, TokenRequest)
+        expires = answer.status.expiration_timestamp
+        granted = answer.spec.expiration_seconds or key.seconds
+        end = expires.timestamp() if expires else self._now() + granted
+        # Renewed after 80 % of its life or a day, as applications that read the file again expect; spread a little.
+        jitter = random.uniform(0, _JITTER)
+        renew = min(end - 0.2 * granted, end - granted + MAX_AGE) - jitter
+        return _Token(answer.status.token, renew)
