@@ -39,6 +39,10 @@ class ApiPods:
         """The Pod of this name as the API has it."""
         return self._reflector.store.get(key)
 
+    def mirrors(self) -> list[Pod]:
+        """This node's mirror Pods."""
+        return [pod for pod in self._reflector.store.values() if MIRROR in pod.metadata.annotations]
+
     async def run(self) -> None:
         """Mirror until cancelled."""
         await self._reflector.run()
