@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodekit.kube import patch
@@ -128,6 +128,7 @@ JSON = st.recursive(
 OBJECTS = st.dictionaries(st.sampled_from("abc"), JSON, max_size=3)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(OBJECTS, OBJECTS)
 def test_applying_a_merge_patch_gives_the_new_state(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert applied(old, patch.difference(old, new, merged={})) == new
