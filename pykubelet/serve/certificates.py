@@ -4,7 +4,6 @@ import dataclasses
 import datetime as dt
 import ipaddress
 import os
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,17 +68,3 @@ def write(path: Path, data: bytes, *, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
     new.replace(path)
-
-
-def server_context(pair: Pair, *, client_ca: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 and up; a client certificate is asked for if there is a CA to check it with, and must be good if given.
-
-    To rotate the pair, call `load_cert_chain` on the context: new connections get it.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(pair.certificate, pair.key)
-    if client_ca is not None:
-        context.load_verify_locations(client_ca)
-        context.verify_mode = ssl.CERT_OPTIONAL
-    return context

@@ -3,18 +3,19 @@
 import msgspec
 from aiohttp import web
 
-from pykubelet.serve import lookup
+from nodekit import config
+from pykubelet.config.settings import Settings
 
 
 class Configz:
     """The endpoint."""
 
-    def __init__(self, settings: lookup.Settings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/configz", self.get, allow_head=False)]
 
     async def get(self, _: web.Request) -> web.Response:
-        body = msgspec.json.encode({"kubeletconfig": self._settings.as_json()})
+        body = msgspec.json.encode({"kubeletconfig": config.render(self._settings)})
         return web.Response(body=body, content_type="application/json")

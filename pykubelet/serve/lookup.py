@@ -1,7 +1,7 @@
 """What the server asks the rest of the agent: the Pods of this node. It reaches no further."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from pykubelet.cri import runtime_api
 from pykubelet.model import observed
@@ -17,14 +17,6 @@ class Pods(Protocol):
         ...
 
     def all(self) -> Sequence[Pod]: ...
-
-
-class Settings(Protocol):
-    """The KubeletConfiguration in effect."""
-
-    def as_json(self) -> Mapping[str, Any]:
-        """The fields by their API names."""
-        ...
 
 
 def container_spec(pod: Pod, name: str) -> Container | None:

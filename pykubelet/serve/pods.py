@@ -11,21 +11,29 @@ from pykubelet.serve import lookup
 Json = dict[str, object]
 
 
-class PodLists:
-    """The endpoints."""
+class Pods:
+    """The endpoint of the Pods bound here."""
 
-    def __init__(self, pods: lookup.Pods, runtime: runtime_api.RuntimeService) -> None:
+    def __init__(self, pods: lookup.Pods) -> None:
         self._pods = pods
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get(path, self.get, allow_head=False) for path in ("/pods", "/pods/")]
+
+    async def get(self, _: web.Request) -> web.Response:
+        return pod_list([codec.to_builtins(pod) for pod in self._pods.all()])
+
+
+class RunningPods:
+    """The endpoint of what runs."""
+
+    def __init__(self, runtime: runtime_api.RuntimeService) -> None:
         self._runtime = runtime
 
     def routes(self) -> list[web.RouteDef]:
-        running = [web.get(path, self.running, allow_head=False) for path in ("/runningpods", "/runningpods/")]
-        return [web.get("/pods", self.bound, allow_head=False), *running]
+        return [web.get(path, self.get, allow_head=False) for path in ("/runningpods", "/runningpods/")]
 
-    async def bound(self, _: web.Request) -> web.Response:
-        return pod_list([codec.to_builtins(pod) for pod in self._pods.all()])
-
-    async def running(self, _: web.Request) -> web.Response:
+    async def get(self, _: web.Request) -> web.Response:
         try:
             sandboxes = await self._runtime.list_sandboxes(state=observed.SandboxState.READY)
             containers = await self._runtime.list_containers(state=observed.ContainerState.RUNNING)

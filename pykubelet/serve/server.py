@@ -47,6 +47,17 @@ class Guard:
         return web.Response(status=403, text=f"Forbidden ({about}(s)=[{subresources}])\n")
 
 
+class Disabled:
+    """The debugging endpoints where enableDebuggingHandlers is off: there, and refused."""
+
+    def routes(self) -> list[web.RouteDef]:
+        tops = ("run", "exec", "attach", "portForward", "containerLogs", "runningpods", "configz", "logs")
+        return [web.route("*", f"/{top}{{rest:.*}}", self.refuse) for top in tops]
+
+    async def refuse(self, _: web.Request) -> web.Response:
+        return web.Response(status=405, text="Debug endpoints are disabled.")
+
+
 def application(routes: Iterable[web.RouteDef], *, guard: Guard | None) -> web.Application:
     """The endpoints, with the genuine kubelet's words where there is none. Without a guard anybody may ask."""
 

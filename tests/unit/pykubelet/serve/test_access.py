@@ -1,6 +1,7 @@
 """Who asks, what for, and how long an answer is remembered."""
 
 import datetime as dt
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from nodekit.aio import clock, virtual
-from pykubelet.serve import authn, authz, certificates
+from pykubelet.config import parts
+from pykubelet.config.settings import Settings
+from pykubelet.serve import authn, authz, certificates, tls
 from pykubelet.serve.authn import Identity
 
 ADMIN = Identity(name="admin", groups=("system:masters", "system:authenticated"))
@@ -129,9 +132,28 @@ def test_a_self_signed_certificate_is_made_once_and_again_when_it_ends(tmp_path:
     def made(at: dt.datetime) -> bytes:
         pair = certificates.self_signed(tmp_path / "pki", node="n1", addresses=["198.18.0.11", "fd00::1"], now=at)
         assert pair.key.stat().st_mode & 0o777 == 0o600
-        certificates.server_context(pair, client_ca=pair.certificate)
+        authority = parts.Authentication(x509=parts.X509(client_ca_file=str(pair.certificate)))
+        tls.context(Settings(authentication=authority), pair)
         return pair.certificate.read_bytes()
 
     first = made(now)
     assert made(now + dt.timedelta(days=300)) == first
     assert made(now + dt.timedelta(days=365)) != first
+
+
+@pytest.mark.parametrize(
+    ("suite", "name"),
+    [
+        ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"),
+        ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+        ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-RSA-CHACHA20-POLY1305"),
+        ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"),
+        ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "ECDHE-ECDSA-AES128-SHA"),
+        ("TLS_RSA_WITH_AES_128_GCM_SHA256", "AES128-GCM-SHA256"),
+        ("TLS_AES_128_GCM_SHA256", ""),
+    ],
+)
+def test_a_cipher_suite_has_openssls_name(suite: str, name: str) -> None:
+    assert tls.openssl_name(suite) == name
+    if name:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(name)

@@ -1,0 +1,133 @@
+"""The server as the configuration wants it: which endpoints, behind which guard, on which ports."""
+
+import contextlib
+import dataclasses
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from nodekit import metrics as process_metrics
+from nodekit.aio.clock import SystemClock
+from nodekit.aio.tasks import Tasks
+from nodekit.kube.client import Client
+from pykubelet.config.settings import Settings
+from pykubelet.cri import runtime_api
+from pykubelet.serve import authn, authz, certificates, lookup, server, tls
+from pykubelet.serve.configz import Configz
+from pykubelet.serve.exec import Commands
+from pykubelet.serve.healthz import Health
+from pykubelet.serve.logs import Logs
+from pykubelet.serve.metrics import Metrics, Source
+from pykubelet.serve.pods import Pods, RunningPods
+from pykubelet.serve.reviews import ApiReviews
+from pykubelet.serve.system_logs import SystemLogs
+
+
+class Endpoint(Protocol):
+    def routes(self) -> list[web.RouteDef]: ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Host:
+    """What is served. `addresses` are the node's, for a self-signed certificate; without a `client` (no API server)
+    nobody can be asked, so tokens are nobody's and, unless the mode is AlwaysAllow, nothing is allowed.
+
+    `checks` make up /healthz, `metrics_of` are paths such as `/metrics/resource`, `more` other endpoints (/stats).
+    """
+
+    node: str
+    addresses: tuple[str, ...]
+    cert_dir: Path
+    pods: lookup.Pods
+    runtime: runtime_api.RuntimeService
+    client: Client | None
+    metrics: process_metrics.Metrics
+    checks: Mapping[str, Callable[[], str | None]] = dataclasses.field(default_factory=dict)
+    metrics_of: Mapping[str, Source] = dataclasses.field(default_factory=dict)
+    more: Sequence[Endpoint] = ()
+
+
+class Denied:
+    """Allows nothing: there is nobody to ask."""
+
+    async def allows(self, user: authn.Identity, wanted: authz.Attributes) -> bool:
+        return False
+
+
+def guard_of(settings: Settings, host: Host) -> server.Guard:
+    reviews = None if host.client is None else ApiReviews(host.client, node=host.node)
+    clock, who, may = SystemClock(), settings.authentication, settings.authorization
+    authorizer: authz.Authorizer = Denied()
+    if may.mode == "AlwaysAllow":
+        authorizer = authz.AlwaysAllow()
+    elif reviews is not None:
+        allowed, denied = may.webhook.cache_authorized_ttl, may.webhook.cache_unauthorized_ttl
+        authorizer = authz.Cached(reviews, clock=clock, allowed_ttl=allowed, denied_ttl=denied)
+    authenticator = authn.Authenticator(
+        tokens=reviews if who.webhook.enabled else None,
+        anonymous=who.anonymous.enabled,
+        clock=clock,
+        token_ttl=who.webhook.cache_ttl,
+    )
+    return server.Guard(authenticator, authorizer)
+
+
+def pair_of(settings: Settings, host: Host) -> certificates.Pair:
+    """The serving certificate: the one configured, the one a CSR brought, or a self-signed one."""
+    if settings.tls_cert_file:
+        return certificates.Pair(Path(settings.tls_cert_file), Path(settings.tls_private_key_file))
+    signed = host.cert_dir / "kubelet-server-current.pem"
+    if settings.server_tls_bootstrap and signed.exists():
+        return certificates.Pair(signed, signed)
+    now = dt.datetime.now(dt.UTC)
+    return certificates.self_signed(host.cert_dir, node=host.node, addresses=host.addresses, now=now)
+
+
+def open_endpoints(host: Host, health: Health) -> list[Endpoint]:
+    """What the read-only port serves too."""
+    return [health, Pods(host.pods), Metrics(host.metrics, sources=host.metrics_of), *host.more]
+
+
+def debug_endpoints(settings: Settings, host: Host) -> list[Endpoint]:
+    """What enableDebuggingHandlers stands for."""
+    if not settings.enable_debugging_handlers:
+        return [server.Disabled()]
+    found: list[Endpoint] = [
+        Logs(host.pods, host.runtime),
+        Commands(host.pods, host.runtime),
+        RunningPods(host.runtime),
+        Configz(settings),
+    ]
+    return [*found, SystemLogs()] if settings.enable_system_log_handler else found
+
+
+def routes(endpoints: Sequence[Endpoint]) -> list[web.RouteDef]:
+    return [route for endpoint in endpoints for route in endpoint.routes()]
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, host: Host) -> AsyncIterator[None]:
+    """Serve while within. Raises OSError if a port is taken or a certificate cannot be read."""
+    health = Health(host.checks)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.healthz_port:
+            plain = server.application(health.routes(), guard=None)
+            where = settings.healthz_bind_address, settings.healthz_port
+            await stack.enter_async_context(server.listening(plain, *where, tls=None))
+        if settings.read_only_port:
+            plain = server.application(routes(open_endpoints(host, health)), guard=None)
+            where = settings.address, settings.read_only_port
+            await stack.enter_async_context(server.listening(plain, *where, tls=None))
+        if settings.enable_server:
+            endpoints = open_endpoints(host, health) + debug_endpoints(settings, host)
+            pair = pair_of(settings, host)
+            secure = tls.context(settings, pair)
+            guarded = server.application(routes(endpoints), guard=guard_of(settings, host))
+            tasks = await stack.enter_async_context(Tasks())
+            tasks.start("serving certificate", lambda: tls.keep_fresh(secure, settings, pair))
+            await stack.enter_async_context(server.listening(guarded, settings.address, settings.port, tls=secure))
+            stack.callback(tasks.cancel)
+        yield
