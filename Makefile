@@ -73,3 +73,7 @@ node-shell: venv ## A shell inside a node: make node-shell ARGS=n1 (root)
 .PHONY: build
 build: venv ## Fetch or build the genuine binaries of the cluster ahead of time; ARGS=--suite for the e2e suite's too
 	@$(DEVCLUSTER) build $(ARGS)
+
+.PHONY: test-devcluster
+test-devcluster: venv ## Kill, swap, cut and remove a dev cluster, and look for anything left behind (root, 90 s)
+	@$(VENV)/bin/pytest -q tests/machines/test_devcluster.py

@@ -7,8 +7,7 @@ cluster.node("n1").restart("kubelet", sign=signal.SIGKILL)
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -220,11 +219,6 @@ class Cluster:
         finally:
             self.start(program)
 
-    def until(self, what: str, missing: object, *, timeout: float) -> None:
-        """Wait until the callable `missing` returns None; what it returns last is in the error."""
-        assert callable(missing)
-        deadline = time.monotonic() + timeout
-        while (why := missing()) is not None:
-            if time.monotonic() > deadline:
-                raise DevClusterError(what, f"not within {timeout:g} s: {why}")
-            time.sleep(0.1)
+    def until(self, what: str, missing: Callable[[], str | None], *, timeout: float) -> None:
+        """Wait until `missing` returns None; what it returned last is in the error."""
+        processes.until(what, missing, timeout=timeout)

@@ -7,25 +7,58 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from devcluster import binaries, gobuild, layout, oci, packages, recipes, shell, tools, versions
+from devcluster import binaries, gobuild, layout, oci, packages, pull, recipes, releases, shell, tools, versions
 from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 
+_OFFICIAL = "registry.k8s.io"
 _VERSION = "2"  # of the recipes: images made by older ones are made again
 
 
-def store_folder() -> Path:
-    """One folder for each set of versions and recipes."""
-    identity = [_VERSION, versions.KUBERNETES, versions.ETCD, versions.PAUSE, versions.AGNHOST, versions.DEBIAN]
+def _pull(registry: pull.Registry, store: oci.Store, report: Reporter) -> None:
+    for name in recipes.names():
+        if name not in store.images():
+            with report.step(f"pull {name}", about=10):
+                registry.pull(name, store)
+
+
+def store_folder(registry: str = "") -> Path:
+    """One folder for each set of versions and recipes, and for each registry of the user's."""
+    identity = [
+        _VERSION,
+        registry,
+        versions.KUBERNETES,
+        versions.ETCD,
+        versions.PAUSE,
+        versions.AGNHOST,
+        versions.DEBIAN,
+    ]
     digest = hashlib.sha256(" ".join(identity).encode()).hexdigest()[:12]
     return layout.cache_home() / "images" / digest
 
 
 def obtain(report: Reporter, *, given: str = "") -> oci.Store:
-    """The store with every image in it. `given` is the user's folder of binaries."""
-    store = oci.Store(store_folder())
+    """The store with every image in it. `given` is the user's folder of binaries.
+
+    Images from the user's registry are kept apart from the others; one that it lacks is an error, as it was asked for.
+    """
+    mine = pull.configured()
+    store = oci.Store(store_folder(mine))
     if all(name in store.images() for name in recipes.names()):
         return store
+    if mine:
+        _pull(pull.Registry(mine), store, report)
+        return store
+    site = releases.Site()
+    if releases.reachable(site, f"{_OFFICIAL}/"):
+        try:
+            _pull(pull.Registry(f"https://{_OFFICIAL}"), store, report)
+        except pull.PullError as error:
+            report.say(f"{error}; building the images instead")
+        else:
+            return store
+    else:
+        report.say(f"{_OFFICIAL} can't be reached: the images are built instead")
     packages.ensure(packages.FOR_IMAGES, report)
     needed = [*tools.IMAGES, tools.BY_NAME["etcd"]]
     found = binaries.resolve(needed, report, given=given)

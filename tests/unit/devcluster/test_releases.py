@@ -139,7 +139,7 @@ def test_a_checksum_file_without_our_file_is_refused(server, tmp_path):
         pytest.param(lambda server: server.files.pop(BARE.release.path), "404", id="a checksum without its file"),
         pytest.param(lambda server: setattr(server, "cut", 40_000), "broke off", id="a download that breaks off"),
         pytest.param(lambda server: setattr(server, "pace", 0.05), "too slow", id="a trickle of 20 kB/s"),
-        pytest.param(lambda server: setattr(server, "pace", 3), "timed out", id="silence in the middle"),
+        pytest.param(lambda server: setattr(server, "pace", 1), "timed out", id="silence in the middle"),
     ],
 )
 def test_what_another_source_may_heal_is_unreachable(server, tmp_path, spoil, said):
