@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from asyncio import sslproto
 from collections.abc import AsyncIterator
 from typing import Any, Final, Self
 
@@ -20,6 +21,9 @@ _CONNECT_TIMEOUT: Final = 5.0
 # A server that asks for patience is given it this often, and never for longer than this at once.
 _PATIENCE: Final = 3
 _LONGEST_PATIENCE: Final = 10.0
+# asyncio keeps a read buffer of 256 KiB for each TLS connection, and a node has a connection for each ConfigMap and
+# Secret that it watches: 200 watches hold 64 MiB so, and 20 MiB with this. A TLS record has 16 KiB at most.
+_TLS_BUFFER: Final = 32 * 1024
 
 
 class Transport:
@@ -37,6 +41,7 @@ class Transport:
         return self.credentials.cluster.servers[self._preferred]
 
     async def __aenter__(self) -> Self:
+        sslproto.SSLProtocol.max_size = _TLS_BUFFER
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=_socket),
             # Compression costs both sides more time than a node's network does.
@@ -78,6 +83,9 @@ class Transport:
     async def _open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer, once its status is known to be a success; errors while it is read become ApiErrors too."""
         answer, server = await self._connect(request)
+        if answer.status == 401 and self.credentials.refused():
+            answer.close()
+            answer, server = await self._connect(request)
         try:
             if answer.status >= 300:
                 raise _error_of(request, answer, server=server, body=await answer.read())
@@ -114,6 +122,7 @@ class Transport:
             raise RuntimeError("the transport is used outside of its `async with` block")
         more: dict[str, Any] = {}
         try:
+            await self.credentials.prepare()
             if server.startswith("https"):
                 more["ssl"] = self.credentials.tls()
                 if self.credentials.cluster.server_name:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 from cryptography import x509
@@ -73,7 +74,7 @@ class Server:
             time.sleep(0.1)
         raise AssertionError((self.folder / "kube-apiserver.log").read_text()[-3000:])
 
-    def kubeconfig(self, name: str, *, user: dict[str, str], servers: str = "") -> Path:
+    def kubeconfig(self, name: str, *, user: dict[str, Any], servers: str = "") -> Path:
         path = self.folder / f"{name}.conf"
         cluster = {"server": servers or self.url, "certificate-authority": "serving/apiserver.crt"}
         path.write_text(

@@ -247,6 +247,19 @@ async def test_a_rotated_client_certificate_is_used_at_once(server: apiserver.Se
 
 
 @with_genuine
+async def test_a_plugin_whose_token_is_refused_signs_in_anew(server: apiserver.Server) -> None:
+    (server.folder / "token").write_text("stale")
+    answer = '{"apiVersion": "client.authentication.k8s.io/v1", "status": {"token": "%s"}}'
+    script = f"printf '{answer}' $(cat {server.folder}/token)"
+    entry = {"command": "sh", "args": ["-c", script], "apiVersion": "client.authentication.k8s.io/v1"}
+    async with client_of(server.kubeconfig("plugin", user={"exec": entry})) as client:
+        with pytest.raises(errors.Unauthorized):
+            await client.list(node.NODES)
+        (server.folder / "token").write_text(apiserver.TOKEN)
+        await client.list(node.NODES)
+
+
+@with_genuine
 async def test_the_next_server_is_asked_when_one_does_not_answer(server: apiserver.Server) -> None:
     servers = f"https://{apiserver.ADDRESS}:1, {server.url}"
     async with client_of(server.kubeconfig("two", user={"token": apiserver.TOKEN}, servers=servers)) as client:
