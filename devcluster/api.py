@@ -18,11 +18,15 @@ from devcluster import (
     containerd,
     controlplane,
     identities,
+    images,
     kube,
     layout,
     mounts,
     netns,
+    oci,
     processes,
+    recipes,
+    registry,
     shell,
     state,
     tools,
@@ -218,6 +222,18 @@ class Cluster:
             yield
         finally:
             self.start(program)
+
+    def publish(self, name: str, *, like: str = recipes.PAUSE) -> None:
+        """Give one of the images a further name in the cluster's registry, as if it had just been pushed."""
+        store = images.current()
+        manifest = store.images().get(like)
+        if manifest is None:
+            raise DevClusterError(f"publish {name}", f"there is no image {like}", hint="`devcluster images` lists them")
+        oci.publish(store, manifest, name, registry.folder(self.files))
+
+    def unpublish(self, name: str) -> bool:
+        """Take a name away from the cluster's registry; False if it had none."""
+        return oci.unpublish(name, registry.folder(self.files))
 
     def until(self, what: str, missing: Callable[[], str | None], *, timeout: float) -> None:
         """Wait until `missing` returns None; what it returned last is in the error."""

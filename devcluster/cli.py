@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from devcluster import binaries, cluster, images, layout, netns, spec, state, status, tools
+from devcluster import binaries, cluster, images, layout, netns, recipes, spec, state, status, tools
 from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 
@@ -82,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     restart.add_argument("agent", choices=status.RESTARTABLE)
     restart.set_defaults(run=_node_restart)
 
+    publish = commands.add_parser("publish", help="give an image a further name in the cluster's registry")
+    publish.add_argument("image", help="the new name, such as registry.k8s.io/e2e-test-images/late:1")
+    publish.add_argument("--like", default=recipes.PAUSE, help="which image it shall be (default: %(default)s)")
+    publish.add_argument("--remove", action="store_true", help="take the name away instead")
+    publish.set_defaults(run=_publish)
+
     commands.add_parser("env", help="shell lines that give you kubectl for this cluster").set_defaults(run=_env)
     build = commands.add_parser("build", help="fetch or build the genuine binaries")
     build.add_argument("--suite", action="store_true", help="also e2e.test, ginkgo and kubeadm")
@@ -140,7 +146,14 @@ def _run(options: argparse.Namespace, report: Reporter) -> None:
 def _exec(options: argparse.Namespace, report: Reporter) -> None:
     files = layout.of(options.name)
     state.need(files).node(options.node)
-    _become([*netns.enter(files.netns(options.node), files.mount_namespaces / options.node), *_command(options)])
+    environment = {
+        **os.environ,
+        "PATH": f"{layout.NODE_BIN}:{os.environ.get('PATH', '')}",
+        "CONTAINERD_ADDRESS": str(layout.CONTAINERD_SOCKET),
+        "CONTAINERD_NAMESPACE": "k8s.io",
+    }
+    entered = netns.enter(files.netns(options.node), files.mount_namespaces / options.node)
+    _become([*entered, *_command(options)], environment)
 
 
 def _command(options: argparse.Namespace) -> list[str]:
@@ -164,7 +177,18 @@ def _node_remove(options: argparse.Namespace, report: Reporter) -> None:
 def _node_restart(options: argparse.Namespace, report: Reporter) -> None:
     from devcluster import api
 
-    api.Cluster(options.name).node(options.node).restart(options.agent)
+    with report.step(f"restart {options.agent} of {options.node}"):
+        api.Cluster(options.name).node(options.node).restart(options.agent)
+
+
+def _publish(options: argparse.Namespace, report: Reporter) -> None:
+    from devcluster import api
+
+    running = api.Cluster(options.name)
+    if not options.remove:
+        running.publish(options.image, like=options.like)
+    elif not running.unpublish(options.image):
+        raise DevClusterError(f"publish --remove {options.image}", "the registry has no such name")
 
 
 def _env(options: argparse.Namespace, report: Reporter) -> None:

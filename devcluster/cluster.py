@@ -53,12 +53,11 @@ def up(wanted: ClusterSpec, report: Reporter) -> list[workload.Answers]:
             netns.make_base(cluster, wanted)
             identities.make(cluster, wanted)
             _write_kubectl(cluster)
-        pause = images.pause_archive(store)
         _together(
             [
                 lambda: _start_control_plane(cluster, wanted, found, report),
                 lambda: _start_registry(cluster, wanted, store, report),
-                *(_preparation(cluster, wanted, member, found, pause, report) for member in wanted.nodes),
+                *(_preparation(cluster, wanted, member, found, store, report) for member in wanted.nodes),
             ]
         )
         netns.route(cluster, wanted)
@@ -99,12 +98,12 @@ def _start_registry(cluster: Layout, spec: ClusterSpec, store: oci.Store, report
 
 
 def _preparation(
-    cluster: Layout, spec: ClusterSpec, member: NodeSpec, found: Binaries, pause: Path, report: Reporter
+    cluster: Layout, spec: ClusterSpec, member: NodeSpec, found: Binaries, store: oci.Store, report: Reporter
 ) -> Callable[[], None]:
     def work() -> None:
         with report.step(f"{member.name}: network, mounts, containerd"):
             node.prepare(cluster, spec, member, binaries=found)
-            containerd.load(cluster, member.name, recipes.PAUSE, pause)
+            containerd.load(cluster, member.name, store, recipes.PAUSE)
 
     return work
 
@@ -142,8 +141,8 @@ def add_node(name: str, member: NodeSpec, report: Reporter) -> None:
         spec = state.need(cluster).with_node(member)
         state.save(cluster, spec)
         found = binaries.resolve(tools.CLUSTER, report, given=spec.binaries)
-        pause = images.pause_archive(images.obtain(report, given=spec.binaries))
-        _preparation(cluster, spec, member, found, pause, report)()
+        store = images.obtain(report, given=spec.binaries)
+        _preparation(cluster, spec, member, found, store, report)()
         netns.route(cluster, spec)
         _join(cluster, spec, member, report)()
 

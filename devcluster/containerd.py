@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from devcluster import cgroups, files, layout, mounts, processes, shell, versions
+from devcluster import cgroups, files, layout, mounts, oci, processes, shell, versions
 from devcluster.layout import Layout
 from devcluster.spec import ClusterSpec, NodeSpec
 
@@ -127,10 +127,15 @@ def ctr(cluster: Layout, node: str, *arguments: str | Path, timeout: float = 300
     return shell.run(f"ctr on {node}", argv, timeout=timeout)
 
 
-def load(cluster: Layout, node: str, image: str, archive: Path) -> None:
-    """Import an OCI archive unless the node has this image already."""
-    if image not in ctr(cluster, node, "images", "ls", "-q").split():
-        ctr(cluster, node, "images", "import", "--digests", archive)
+def load(cluster: Layout, node: str, store: oci.Store, image: str) -> None:
+    """Give a node this image, under its tag and its digest as if it were pulled, unless it has it."""
+    host, repository, _ = oci.split(image)
+    by_digest = f"{host}/{repository}@{store.images()[image].digest}"
+    present = ctr(cluster, node, "images", "ls", "-q").split()
+    if image not in present:
+        ctr(cluster, node, "images", "import", oci.archive(store, image))
+    if by_digest not in present:
+        ctr(cluster, node, "images", "tag", "--force", image, by_digest)
 
 
 def _may_lower_oom_score() -> bool:

@@ -15,6 +15,11 @@ _OFFICIAL = "registry.k8s.io"
 _VERSION = "2"  # of the recipes: images made by older ones are made again
 
 
+def current() -> oci.Store:
+    """The store as it is, whatever it lacks."""
+    return oci.Store(store_folder(pull.configured()))
+
+
 def _pull(registry: pull.Registry, store: oci.Store, report: Reporter) -> None:
     for name in recipes.names():
         if name not in store.images():
@@ -42,8 +47,7 @@ def obtain(report: Reporter, *, given: str = "") -> oci.Store:
 
     Images from the user's registry are kept apart from the others; one that it lacks is an error, as it was asked for.
     """
-    mine = pull.configured()
-    store = oci.Store(store_folder(mine))
+    mine, store = pull.configured(), current()
     if all(name in store.images() for name in recipes.names()):
         return store
     if mine:
@@ -66,12 +70,6 @@ def obtain(report: Reporter, *, given: str = "") -> oci.Store:
     with report.step("build the images", about=15):
         _build(store, found, base)
     return store
-
-
-def pause_archive(store: oci.Store) -> Path:
-    """The pause image as a file: loaded into each node, which needs it before it can pull anything."""
-    target = store.folder / "pause.tar"
-    return target if target.exists() else oci.archive(store, recipes.PAUSE, target)
 
 
 def _build(store: oci.Store, found: dict[str, Path], base: Path) -> None:

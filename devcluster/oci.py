@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tarfile
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,38 +155,54 @@ class Store:
         return [manifest.digest, content["config"]["digest"], *(layer["digest"] for layer in content["layers"])]
 
 
-def archive(store: Store, name: str, target: Path) -> Path:
-    """One image as a tar that `ctr images import` takes."""
+def archive(store: Store, name: str) -> Path:
+    """One image as a tar that `ctr images import` takes; kept in the store's folder."""
     manifest = store.images()[name]
+    target = store.folder / f"{manifest.digest.removeprefix('sha256:')}.tar"
+    if target.exists():
+        return target
     index = {"schemaVersion": 2, "manifests": [{**manifest.as_json(), "annotations": {NAME: name}}]}
     files: dict[str, Path | bytes] = {
         "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
         "index.json": json.dumps(index).encode(),
     }
     files |= {f"blobs/sha256/{digest.removeprefix('sha256:')}": store.blob(digest) for digest in store.parts(manifest)}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.with_suffix(".part")
+    scratch = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     pack(Tree(files), scratch)
     return scratch.replace(target)
 
 
 def export_to_registry(store: Store, root: Path) -> None:
     """Lay the store's images out as docker-registry's file-system driver keeps them; blobs are hard-linked."""
-    base = root / "docker" / "registry" / "v2"
     for name, manifest in store.images().items():
-        _, repository, tag = split(name)
-        folder = base / "repositories" / repository
-        digests = store.parts(manifest)
-        for digest in digests:
-            value = digest.removeprefix("sha256:")
-            _share(store.blob(digest), base / "blobs" / "sha256" / value[:2] / value / "data")
-            if digest != manifest.digest:
-                _link(folder / "_layers" / "sha256" / value / "link", digest)
-        value = manifest.digest.removeprefix("sha256:")
-        _link(folder / "_manifests" / "revisions" / "sha256" / value / "link", manifest.digest)
-        tags = folder / "_manifests" / "tags" / tag
-        _link(tags / "index" / "sha256" / value / "link", manifest.digest)
-        _link(tags / "current" / "link", manifest.digest)
+        publish(store, manifest, name, root)
+
+
+def publish(store: Store, manifest: Descriptor, name: str, root: Path) -> None:
+    """Put one image into a registry's folder under this name. A running registry serves it at once."""
+    base = root / "docker" / "registry" / "v2"
+    _, repository, tag = split(name)
+    folder = base / "repositories" / repository
+    for digest in store.parts(manifest):
+        value = digest.removeprefix("sha256:")
+        _share(store.blob(digest), base / "blobs" / "sha256" / value[:2] / value / "data")
+        if digest != manifest.digest:
+            _link(folder / "_layers" / "sha256" / value / "link", digest)
+    value = manifest.digest.removeprefix("sha256:")
+    _link(folder / "_manifests" / "revisions" / "sha256" / value / "link", manifest.digest)
+    tags = folder / "_manifests" / "tags" / tag
+    _link(tags / "index" / "sha256" / value / "link", manifest.digest)
+    _link(tags / "current" / "link", manifest.digest)
+
+
+def unpublish(name: str, root: Path) -> bool:
+    """Take a name away from a registry's folder; False if it had none. Its blobs stay."""
+    _, repository, tag = split(name)
+    folder = root / "docker" / "registry" / "v2" / "repositories" / repository / "_manifests" / "tags" / tag
+    if not folder.exists():
+        return False
+    shutil.rmtree(folder)
+    return True
 
 
 def split(name: str) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from devcluster import controlplane, netns, oci, processes
 from devcluster.layout import Layout
@@ -11,9 +12,14 @@ from devcluster.spec import REGISTRY_PORT, ClusterSpec
 PROGRAM = "docker-registry"
 
 
+def folder(layout: Layout) -> Path:
+    """What the registry serves."""
+    return layout.root / "registry"
+
+
 def start(layout: Layout, spec: ClusterSpec, store: oci.Store) -> processes.Program:
     """Serve the store's images, and whatever is pushed later, at `spec.registry`."""
-    root = layout.root / "registry"
+    root = folder(layout)
     oci.export_to_registry(store, root)
     config = layout.root / "registry.yml"
     settings = {

@@ -52,8 +52,8 @@ def test_the_same_tree_gives_the_same_bytes(store, tmp_path):
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
 
 
-def test_an_archive_holds_one_image_and_all_its_blobs(store, tmp_path):
-    with tarfile.open(oci.archive(store, NAME, tmp_path / "image.tar")) as tar:
+def test_an_archive_holds_one_image_and_all_its_blobs(store):
+    with tarfile.open(oci.archive(store, NAME)) as tar:
         names = set(tar.getnames())
         index = json.load(tar.extractfile("index.json"))
     assert [entry["annotations"][oci.NAME] for entry in index["manifests"]] == [NAME]
@@ -72,6 +72,16 @@ def test_every_link_in_the_registry_leads_to_a_blob(store, tmp_path):
         assert hashlib.sha256((base / "blobs/sha256" / value[:2] / value / "data").read_bytes()).hexdigest() == value
     tag = base / "repositories/e2e-test-images/busybox/_manifests/tags/1.37.0-2/current/link"
     assert tag.read_text() == store.images()[NAME].digest
+
+
+def test_a_published_name_appears_and_goes_again(store, tmp_path):
+    manifest, root = store.images()[NAME], tmp_path / "registry"
+    oci.publish(store, manifest, "registry.k8s.io/late/image:1", root)
+    tag = root / "docker/registry/v2/repositories/late/image/_manifests/tags/1"
+    assert (tag / "current/link").read_text() == manifest.digest
+    assert oci.unpublish("registry.k8s.io/late/image:1", root) is True
+    assert not tag.exists()
+    assert oci.unpublish("registry.k8s.io/late/image:1", root) is False
 
 
 def test_every_name_that_would_be_pulled_is_also_built(tmp_path):
