@@ -1,1 +1,93 @@
-"""Constructs and wires the agent: the one place that does."""
+"""Constructs and wires the agent: the one place that does. What runs here is a list of constructions and of tasks."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from nodekit.aio.backoff import Backoff
+from nodekit.aio.clock import SystemClock
+from nodekit.aio.tasks import Tasks
+from nodekit.kube import auth
+from nodekit.kube.client import Client
+from nodekit.kube.transport import Transport
+from nodekit.metrics import Metrics
+from pykubelet import VERSION, wiring
+from pykubelet.config.settings import Settings
+from pykubelet.cri import channel
+from pykubelet.cri.images import Images
+from pykubelet.cri.runtime import Runtime
+from pykubelet.observe import cri_events
+from pykubelet.options import Options
+from pykubelet.report.lease import NodeLease
+from pykubelet.serve import serving
+from pykubelet.serve.serving import Host
+
+RESTART: Final = Backoff(base=0.5, cap=30.0)
+"""How long a loop that crashed waits before it runs again."""
+
+log = logging.getLogger(__name__)
+
+
+def main(settings: Settings, options: Options) -> None:
+    """Run Pods until SIGTERM or SIGINT; containers go on when we end. Raises AuthError and StartupError."""
+    asyncio.run(_until_told(_run(settings, options)))
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(work, name="pykubelet")
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _run(settings: Settings, options: Options) -> None:
+    clock = SystemClock()
+    credentials = auth.load(options.kubeconfig or Path())
+    async with contextlib.AsyncExitStack() as stack:
+        transport = await stack.enter_async_context(Transport(credentials, user_agent=f"pykubelet/{VERSION}"))
+        client = Client(transport)
+        runtime_channel = await stack.enter_async_context(channel.open_channel(settings.container_runtime_endpoint))
+        image_endpoint = settings.image_service_endpoint or settings.container_runtime_endpoint
+        image_channel = await stack.enter_async_context(channel.open_channel(image_endpoint))
+        runtime = Runtime(runtime_channel, timeout=settings.runtime_request_timeout)
+        images = Images(image_channel, timeout=settings.runtime_request_timeout)
+        loop = await stack.enter_async_context(
+            wiring.PodLoop(settings, options, client=client, services=(runtime, images))
+        )
+        lease = NodeLease(client, loop.node, duration=settings.node_lease_duration_seconds, clock=clock)
+        host = Host(
+            node=options.node_name,
+            addresses=options.node_ips,
+            cert_dir=options.certificates,
+            pods=wiring.ServedPods(loop.workers),
+            runtime=runtime,
+            client=client,
+            metrics=Metrics(),
+            checks={"relist": loop.relist.trouble},
+        )
+        await stack.enter_async_context(serving.running(settings, host))
+        tasks = await stack.enter_async_context(Tasks())
+        tasks.start("events", loop.events.run, restart=RESTART)
+        tasks.start("own-node", loop.node.run, restart=RESTART)
+        tasks.start("lease", lease.run, restart=RESTART)
+        tasks.start("mirrors", loop.mirrors.run, restart=RESTART)
+        tasks.start("desired", loop.api_pods.run, restart=RESTART)
+        tasks.start("desired-synced", loop.api_pods.wait_synced)
+        tasks.start("static-pods", loop.static_pods.run, restart=RESTART)
+        tasks.start("services", loop.services.run, restart=RESTART)
+        tasks.start("referenced", loop.referenced.run)
+        tasks.start("relist", loop.relist.run, restart=RESTART)
+        tasks.start("cri-events", lambda: cri_events.run(runtime, loop.view, loop.relist), restart=RESTART)
+        tasks.start("probes", loop.probes.run)
+        tasks.start("status", loop.reporter.run, restart=RESTART)
+        tasks.start("pods", loop.run)
+        # What was imported lives as long as the process: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()

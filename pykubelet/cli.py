@@ -1,6 +1,114 @@
-"""The command line."""
+"""The command line: the genuine kubelet's, so that kubeadm and units written for it work unchanged."""
+
+import argparse
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from nodekit import config as configs
+from nodekit import logs
+from nodekit.kube import auth
+from nodekit.objects.node import Taint
+from pykubelet import KUBERNETES_VERSION, VERSION, app, errors, flags
+from pykubelet.config import effects, load
+from pykubelet.config.settings import Settings
+from pykubelet.options import Options
+
+_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+log = logging.getLogger(__name__)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the agent; the exit code."""
-    raise SystemExit("not built yet")
+    given = _parser().parse_args(arguments)
+    if given.version:
+        print(f"Kubernetes v{KUBERNETES_VERSION}")
+        return 0
+    try:
+        settings, warnings = _settings(given)
+        options = _options(given, settings)
+        logs.setup(msgspec.structs.replace(settings.logging, verbosity=max(given.v, settings.logging.verbosity)))
+        log.info("pykubelet %s, a kubelet %s, on node %s", VERSION, KUBERNETES_VERSION, options.node_name)
+        for warning in warnings:
+            log.warning("%s", warning)
+        app.main(settings, options)
+    except (errors.StartupError, auth.AuthError, configs.ConfigError, ValueError) as error:
+        print(f"pykubelet: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pykubelet", description="A kubelet: runs the Pods bound to this node.", allow_abbrev=False
+    )
+    parser.add_argument("--config", type=Path, help="a KubeletConfiguration file")
+    parser.add_argument("--config-dir", type=Path, help="a folder of *.conf files laid over it")
+    parser.add_argument("--kubeconfig", type=Path, help="where the API server is and who we are to it")
+    parser.add_argument("--bootstrap-kubeconfig", type=Path, help="what to ask for credentials with, if there are none")
+    parser.add_argument("--root-dir", type=Path, default=Path("/var/lib/kubelet"), help="where Pods' files are kept")
+    parser.add_argument("--cert-dir", type=Path, default=Path("/var/lib/kubelet/pki"), help="where certificates are")
+    parser.add_argument("--hostname-override", default="", help="this node's name, instead of the machine's")
+    parser.add_argument("--node-ip", type=flags.words, default=(), help="this node's addresses, the primary first")
+    parser.add_argument("--node-labels", type=_labels, default=(), help="labels to register with: a=b,c=d")
+    parser.add_argument("--register-with-taints", type=_taints, default=(), help="key=value:effect,...")
+    parser.add_argument("-v", "--v", type=int, default=0, help="how much to log")
+    parser.add_argument("--version", action="store_true", help="print the Kubernetes version and exit")
+    flags.add(parser)
+    return parser
+
+
+def _settings(given: argparse.Namespace) -> tuple[Settings, list[str]]:
+    warnings = [f"{flag} has no effect" for flag in flags.ignored(given)]
+    if given.config is None:
+        return flags.applied(Settings(), given), warnings
+    try:
+        document = load.load(given.config, drop_ins=given.config_dir)
+    except OSError as error:
+        raise errors.StartupError(f"--config {given.config}: {error.strerror}") from error
+    warnings += [str(problem) for problem in effects.warnings(document)]
+    return flags.applied(document.settings, given), warnings
+
+
+def _options(given: argparse.Namespace, settings: Settings) -> Options:
+    taints = given.register_with_taints
+    configured = tuple(Taint(key=t.key, value=t.value, effect=t.effect) for t in settings.register_with_taints)
+    return Options(
+        node_name=(given.hostname_override or socket.gethostname()).strip().lower(),
+        kubeconfig=given.kubeconfig,
+        bootstrap_kubeconfig=given.bootstrap_kubeconfig,
+        root=given.root_dir,
+        certificates=given.cert_dir,
+        node_ips=given.node_ip,
+        labels=given.node_labels,
+        taints=(*configured, *taints),
+        register=settings.register_node,
+        verbosity=given.v,
+    )
+
+
+def _labels(text: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    for word in flags.words(text):
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise argparse.ArgumentTypeError(f"expected key=value, got {word!r}")
+        found.append((key, value))
+    return tuple(found)
+
+
+def _taints(text: str) -> tuple[Taint, ...]:
+    found = []
+    for word in flags.words(text):
+        pair, colon, effect = word.rpartition(":")
+        if not colon or effect not in _EFFECTS:
+            raise argparse.ArgumentTypeError(f"expected key=value:{'|'.join(_EFFECTS)}, got {word!r}")
+        key, _, value = pair.partition("=")
+        found.append(Taint(key=key, value=value, effect=effect))
+    return tuple(found)

@@ -12,16 +12,22 @@ from pykubelet.model.actions import Action, Backoff, OpKey, StopReason
 from pykubelet.model.ids import ContainerId
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import Ending, EndingCause, Failure, ImageState
+from pykubelet.model.status import PodStatus
 
 
 @dataclasses.dataclass(slots=True)
 class PodMemory:
-    """`pod` is the last that was wanted: the API forgets a Pod sooner than its containers are gone."""
+    """`pod` is the last that was wanted: the API forgets a Pod sooner than its containers are gone.
+
+    `status` is the last one reported. `volumes_stale`: what the volumes show may have changed since they were filled.
+    """
 
     pod: Pod
     admitted: bool = False
     ending: Ending | None = None
+    status: PodStatus | None = None
     volumes_ready: bool = False
+    volumes_stale: bool = False
     torn_down: bool = False
     images: dict[str, ImageState] = dataclasses.field(default_factory=dict)
     image_volumes: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -1,11 +1,16 @@
 """What acting on Pods needs from its neighbours in the loop, as narrow interfaces: the app hands them in."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from pykubelet.model.ids import Uid
+from pykubelet.decide.admission import Rejected
+from pykubelet.decide.references import Reference
+from pykubelet.model.ids import ContainerId, Uid
 from pykubelet.model.kinds import ConfigMapOrNot, SecretOrNot, Service
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
+from pykubelet.model.pod_state import Probed
+from pykubelet.model.status import PodStatus
 
 
 class Wanted(Protocol):
@@ -50,3 +55,71 @@ class Recorder(Protocol):
     """Tells people what happened (report.events). `container` becomes the event's field path."""
 
     def event(self, pod: Pod, type_: str, reason: str, message: str, *, container: str = "") -> None: ...
+
+
+class Prober(Protocol):
+    """Probes running containers (observe.probes)."""
+
+    def verdicts(self, uid: Uid) -> Mapping[ContainerId, Probed]: ...
+
+    def follow(self, pod: Pod, seen: PodRuntime, *, address: str, ending: bool) -> None: ...
+
+    def forget(self, uid: Uid) -> None: ...
+
+
+class Holder(Protocol):
+    """Keeps the objects that Pods refer to watched (desired.referenced)."""
+
+    async def settled(self, uid: Uid, *, patience: float) -> None: ...
+
+    def hold(self, uid: Uid, references: frozenset[Reference]) -> None: ...
+
+    def release(self, uid: Uid) -> None: ...
+
+
+class Reporter(Protocol):
+    """Tells the API what became of a Pod (report.pod_status), and deletes its object once it is finished."""
+
+    def publish(self, uid: Uid, pod: Pod, status: PodStatus, *, finished: bool) -> None: ...
+
+    def forget(self, uid: Uid) -> None: ...
+
+
+class Admission(Protocol):
+    """Decides once whether a Pod may run here (decide.admission, fed by the app)."""
+
+    def admit(self, pod: Pod) -> Rejected | None: ...
+
+
+class Volumes(Protocol):
+    """Volumes on disk (act.volumes)."""
+
+    async def prepare(self, pod: Pod) -> None: ...
+
+    async def tear_down(self, pod: Pod) -> None: ...
+
+    async def forget(self, pod: Pod) -> None: ...
+
+    def renew_at(self, uid: Uid) -> float | None: ...
+
+    def host_path(self, pod: Pod, volume: str) -> str: ...
+
+
+class Cgroups(Protocol):
+    """The Pods' cgroups (act.cgroups)."""
+
+    def parent(self, pod: Pod) -> str: ...
+
+    def create_pod(self, pod: Pod) -> str: ...
+
+    async def remove_pod(self, pod: Pod) -> None: ...
+
+
+class Files(Protocol):
+    """What the kubelet itself puts into containers (act.files)."""
+
+    def etc_hosts(self, pod: Pod, pod_ips: tuple[str, ...]) -> str: ...
+
+    def termination_log(self, pod: Pod, container: str) -> str: ...
+
+    def sub_path(self, pod: Pod, container: str, mount_index: int, *, volume: str, path: str) -> str: ...

@@ -43,6 +43,16 @@ class Referenced:
         for reference in before - references:
             self._leave(reference, uid)
 
+    async def settled(self, uid: Uid, *, patience: float) -> None:
+        """Wait until all that a Pod refers to has been read or found missing, for `patience` seconds at most."""
+        try:
+            async with asyncio.timeout(patience):
+                for reference in self._held.get(uid, frozenset()):
+                    if (watched := self._watched.get(reference)) is not None:
+                        await watched.reflector.synced.wait()
+        except TimeoutError:
+            return
+
     def release(self, uid: Uid) -> None:
         """A Pod refers to nothing any more."""
         for reference in self._held.pop(uid, frozenset()):

@@ -30,9 +30,9 @@ class BadManifest(Exception):
 
 
 class StaticPods:
-    """Run it as a task. A file that cannot be read keeps the Pod it last gave."""
+    """Run it as a task. A file that cannot be read keeps the Pod it last gave. Without a path there are none."""
 
-    def __init__(self, path: Path, desired: Desired, *, node_name: str, period: float = 20.0) -> None:
+    def __init__(self, path: Path | None, desired: Desired, *, node_name: str, period: float = 20.0) -> None:
         self._path = path
         self._desired = desired
         self._node_name = node_name
@@ -41,20 +41,23 @@ class StaticPods:
 
     async def run(self) -> None:
         """Read until cancelled."""
+        if self._path is None:
+            self._desired.source_synced(Source.FILE)
+            return
         stamp: object = None
         due = 0.0
         while True:
             # A look at names and times costs microseconds; it stands in for a watch of the folder.
             now = asyncio.get_running_loop().time()
-            found = self._stamps()
+            found = self._stamps(self._path)
             if found != stamp or now >= due:
                 self._read(found)
                 stamp, due = found, now + self._period
                 self._desired.source_synced(Source.FILE)
             await asyncio.sleep(1.0)
 
-    def _stamps(self) -> dict[Path, tuple[int, ...]]:
-        files = sorted(self._path.glob("[!.]*")) if self._path.is_dir() else [self._path]
+    def _stamps(self, path: Path) -> dict[Path, tuple[int, ...]]:
+        files = sorted(path.glob("[!.]*")) if path.is_dir() else [path]
         stamps: dict[Path, tuple[int, ...]] = {}
         for file in files:
             try:

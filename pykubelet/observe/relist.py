@@ -31,9 +31,10 @@ class Relist:
         """Relist soon."""
         self._asked.set()
 
-    def healthy(self) -> bool:
-        """Whether a relist has succeeded lately."""
-        return time.monotonic() - max(self._view.relisted_at, self._began) < UNHEALTHY_AFTER
+    def trouble(self) -> str | None:
+        """What is wrong: no relist has succeeded for long. None if all is well."""
+        ago = time.monotonic() - max(self._view.relisted_at, self._began)
+        return f"the container runtime was last listed {ago:.0f}s ago" if ago > UNHEALTHY_AFTER else None
 
     async def run(self) -> None:
         """Relist until cancelled."""

@@ -1,0 +1,122 @@
+"""Gathers what a container is made from beside its own spec: environment, mounts, image user."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from pykubelet.act import ports
+from pykubelet.act.pod_memory import PodMemory
+from pykubelet.decide import container_spec, downward, environment, security
+from pykubelet.decide.environment import ConfigError
+from pykubelet.model import observed
+from pykubelet.model.container import Container
+from pykubelet.model.pod import Pod
+from pykubelet.model.runtime_config import ContainerSpec, ImageSpec, Mount
+from pykubelet.model.volume import Volume
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Node:
+    """What this node adds. `facts(pod_ips)` completes the downward API; `allocatable` is part of it."""
+
+    spec: container_spec.NodeFacts
+    facts: Callable[[tuple[str, ...]], downward.Facts]
+    recursive_read_only: bool = False
+
+
+class Inputs:
+    """`environment` and `mounts` of one container."""
+
+    def __init__(
+        self,
+        objects: ports.Objects,
+        services: ports.Services,
+        volumes: ports.Volumes,
+        files: ports.Files,
+        *,
+        node: Node,
+    ) -> None:
+        self._objects = objects
+        self._services = services
+        self._volumes = volumes
+        self._files = files
+        self._node = node
+
+    def environment(self, pod: Pod, container: Container, *, pod_ips: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """Names and values. Raises ConfigError."""
+        if not self._services.synced:
+            raise ConfigError("services have not yet been read at least once, cannot construct envvars")
+        namespace = pod.metadata.namespace
+        sources = environment.Sources(
+            config_map=lambda name: self._objects.get_config_map(namespace, name),
+            secret=lambda name: self._objects.get_secret(namespace, name),
+            services=self._services.all(),
+            facts=self._node.facts(pod_ips),
+            file_value=lambda volume, path, key: self._file_value(pod, volume, path, key),
+        )
+        return environment.of(pod, container, sources)
+
+    def mounts(
+        self, memory: PodMemory, container: Container, envs: tuple[tuple[str, str], ...], *, pod_ips: tuple[str, ...]
+    ) -> tuple[Mount, ...]:
+        """The volumes', the hosts file's and the termination log's. Raises ConfigError."""
+        pod, values = memory.pod, dict(envs)
+        read_only = {v.name for v in pod.spec.volumes if _is_read_only(v)}
+        found = []
+        for index, wanted in enumerate(container.volume_mounts):
+            sub = container_spec.sub_path(wanted, values)
+            image_id = memory.image_volumes.get(wanted.name)
+            if image_id is not None:
+                plain = container_spec.mount(wanted, host_path="", read_only=True, handles_rro=False)
+                found.append(dataclasses.replace(plain, image=ImageSpec(image=image_id), image_sub_path=sub))
+                continue
+            host_path = self._volumes.host_path(pod, wanted.name)
+            if sub:
+                host_path = self._files.sub_path(pod, container.name, index, volume=host_path, path=sub)
+            found.append(
+                container_spec.mount(
+                    wanted,
+                    host_path=host_path,
+                    read_only=wanted.name in read_only,
+                    handles_rro=self._node.recursive_read_only,
+                )
+            )
+        taken = {mount.container_path for mount in found}
+        if "/etc/hosts" not in taken:
+            found.append(Mount(container_path="/etc/hosts", host_path=self._files.etc_hosts(pod, pod_ips)))
+        if container.termination_message_path:
+            log = self._files.termination_log(pod, container.name)
+            found.append(Mount(container_path=container.termination_message_path, host_path=log))
+        return tuple(found)
+
+    def given(
+        self, memory: PodMemory, container: Container, image: observed.Image, *, pod_ips: tuple[str, ...]
+    ) -> container_spec.Given:
+        """All of it, for an image that is there; the attempt is the image's. Raises ConfigError."""
+        envs = self.environment(memory.pod, container, pod_ips=pod_ips)
+        return container_spec.Given(
+            attempt=memory.images[container.name].attempt,
+            image=image.id,
+            image_user=security.ImageUser(uid=image.uid, name=image.username),
+            envs=envs,
+            mounts=self.mounts(memory, container, envs, pod_ips=pod_ips),
+        )
+
+    def spec(self, pod: Pod, container: Container, given: container_spec.Given) -> ContainerSpec:
+        """The container's spec on this node. Raises ConfigError."""
+        return container_spec.of(pod, container, given, self._node.spec)
+
+    def _file_value(self, pod: Pod, volume: str, path: str, key: str) -> str | None:
+        try:
+            text = (Path(self._volumes.host_path(pod, volume)) / path).read_text(errors="surrogateescape")
+        except OSError as error:
+            raise ConfigError(f"couldn't parse env file: {error}") from error
+        lines = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
+        return {name.strip(): value.strip().strip("'\"") for name, equals, value in lines if equals}.get(key)
+
+
+def _is_read_only(volume: Volume) -> bool:
+    """Whether its content is the kubelet's to write. Source: readOnly of pkg/volume's SetUp attributes."""
+    if volume.persistent_volume_claim is not None:
+        return volume.persistent_volume_claim.read_only
+    return any((volume.config_map, volume.secret, volume.projected, volume.downward_api))

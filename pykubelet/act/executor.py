@@ -1,0 +1,92 @@
+"""Carries actions out: each action of the closed union becomes calls to the runtime, the disk and the cgroups."""
+
+import logging
+from typing import assert_never
+
+from nodekit.aio.bounded import Limiter
+from pykubelet.act import ports
+from pykubelet.act.containers import ContainerStarter
+from pykubelet.act.image_actions import ImageActions
+from pykubelet.act.operations import to_its_end
+from pykubelet.act.pod_memory import PodMemory
+from pykubelet.act.sandbox import Sandboxes
+from pykubelet.act.stopping import ContainerStopper
+from pykubelet.model import actions
+from pykubelet.model.actions import Action
+
+AT_ONCE = 6
+"""Starts and removals that run side by side. More only make all of them end late: the runtime is the bottleneck."""
+PATIENCE = 2.0
+"""Seconds that a Pod's ConfigMaps and Secrets are waited for before the operation fails and is backed off."""
+
+log = logging.getLogger(__name__)
+
+
+class Executor:
+    """`run(memory, action)` returns when the action is done; it raises PodError, or CriError for a mere removal."""
+
+    def __init__(
+        self,
+        *,
+        sandboxes: Sandboxes,
+        starter: ContainerStarter,
+        stopper: ContainerStopper,
+        images: ImageActions,
+        objects: ports.Holder,
+        volumes: ports.Volumes,
+        cgroups: ports.Cgroups,
+    ) -> None:
+        self._sandboxes = sandboxes
+        self._starter = starter
+        self._stopper = stopper
+        self._images = images
+        self._objects = objects
+        self._volumes = volumes
+        self._cgroups = cgroups
+        self._starts = Limiter(AT_ONCE)
+        self._removals = Limiter(AT_ONCE)
+
+    async def run(self, memory: PodMemory, action: Action) -> None:
+        """Do it."""
+        match action:
+            case actions.PrepareVolumes():
+                # What was only just bound here has been asked for a moment ago.
+                await self._objects.settled(memory.pod.uid, patience=PATIENCE)
+                await self._volumes.prepare(memory.pod)
+            case actions.CreateSandbox():
+                async with self._starts:
+                    await to_its_end(self._sandboxes.create(memory.pod, action))
+            case actions.EnsureImage():
+                await self._images.ensure(memory, action)
+            case actions.StartContainer():
+                async with self._starts:
+                    started = await to_its_end(self._starter.start(memory, action))
+                # A postStart hook takes its own time, and may be cut short.
+                await self._starter.after_start(memory, started)
+            case actions.StopContainer():
+                await self._stopper.stop(memory, action)
+            case actions.StopSandbox():
+                async with self._removals:
+                    await to_its_end(self._sandboxes.stop(action.sandbox))
+            case actions.RemoveSandbox():
+                async with self._removals:
+                    await to_its_end(self._sandboxes.remove(action.sandbox))
+            case actions.RemoveContainer():
+                async with self._removals:
+                    await to_its_end(self._stopper.remove(action.container))
+            case actions.ResizeContainer():
+                await self._stopper.resize(memory, action)
+            case actions.TearDown():
+                await to_its_end(self._tear_down(memory))
+            case actions.Forget():
+                await to_its_end(self._forget(memory))
+            case _:
+                assert_never(action)
+
+    async def _tear_down(self, memory: PodMemory) -> None:
+        await self._volumes.tear_down(memory.pod)
+        await self._cgroups.remove_pod(memory.pod)
+
+    async def _forget(self, memory: PodMemory) -> None:
+        await self._volumes.forget(memory.pod)
+        self._sandboxes.forget(memory.pod)

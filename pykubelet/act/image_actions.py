@@ -1,0 +1,86 @@
+"""Makes sure of an image for one start of a container: pull policy, credentials, events, and what is remembered."""
+
+from collections.abc import Callable
+
+from pykubelet.act import ports
+from pykubelet.act.images import ALWAYS, NEVER, Images, Pulled
+from pykubelet.act.pod_memory import PodMemory
+from pykubelet.errors import PodError
+from pykubelet.model import observed
+from pykubelet.model.actions import EnsureImage
+from pykubelet.model.pod import Pod
+from pykubelet.model.pod_state import ImageState
+from pykubelet.model.runtime_config import AuthConfig
+
+
+class ImageActions:
+    """`credentials(pod, image)` gives what the Pod's pull secrets hold for an image, best first."""
+
+    def __init__(
+        self, images: Images, recorder: ports.Recorder, *, credentials: Callable[[Pod, str], tuple[AuthConfig, ...]]
+    ) -> None:
+        self._images = images
+        self._recorder = recorder
+        self._credentials = credentials
+        self._known: dict[str, observed.Image] = {}
+
+    def known(self, image_id: str) -> observed.Image | None:
+        """What was learned of an image when it was made sure of."""
+        return self._known.get(image_id)
+
+    async def ensure(self, memory: PodMemory, action: EnsureImage) -> None:
+        """Have the image and remember it. Raises PodError with the API's words."""
+        try:
+            image = await self._have(memory.pod, action)
+        except PodError as error:
+            if error.reason != "ErrImagePull":
+                self._tell(memory.pod, action, "Warning", "Failed", f"Error: {error.reason}")
+            raise
+        self._known[image.id] = image
+        if action.volume:
+            memory.image_volumes[action.volume] = image.id
+        else:
+            memory.images[action.container] = ImageState(image_id=image.id, attempt=action.attempt)
+
+    async def _have(self, pod: Pod, action: EnsureImage) -> observed.Image:
+        name = action.image
+        if action.policy != ALWAYS:
+            try:
+                found = await self._images.find(name)
+            except PodError as error:
+                self._tell(pod, action, "Warning", "InspectFailed", error.message)
+                raise
+            if found is not None:
+                said = f'Container image "{name}" already present on machine and can be accessed by the pod'
+                self._tell(pod, action, "Normal", "Pulled", said)
+                return found
+            if action.policy == NEVER:
+                said = f'Container image "{name}" is not present with pull policy of Never'
+                self._tell(pod, action, "Warning", "ErrImageNeverPull", said)
+                raise PodError("ErrImageNeverPull", said)
+        return (await self._pull(pod, action)).image
+
+    async def _pull(self, pod: Pod, action: EnsureImage) -> Pulled:
+        name = action.image
+        self._tell(pod, action, "Normal", "Pulling", f'Pulling image "{name}"')
+        try:
+            pulled = await self._images.pull(name, self._credentials(pod, name))
+        except PodError as error:
+            self._tell(pod, action, "Warning", "Failed", f'Failed to pull image "{name}": {error.message}')
+            self._tell(pod, action, "Warning", "Failed", f"Error: {error.reason}")
+            raise
+        took = f"{_duration(pulled.seconds or 0.0)} ({_duration(pulled.waited)} including waiting)"
+        said = f'Successfully pulled image "{name}" in {took}. Image size: {pulled.image.size} bytes.'
+        self._tell(pod, action, "Normal", "Pulled", said)
+        return pulled
+
+    def _tell(self, pod: Pod, action: EnsureImage, type_: str, reason: str, message: str) -> None:
+        self._recorder.event(pod, type_, reason, message, container=action.container)
+
+
+def _duration(seconds: float) -> str:
+    """As Go prints a duration cut to milliseconds."""
+    if seconds < 1:
+        return f"{int(seconds * 1000)}ms"
+    minutes, rest = divmod(int(seconds * 1000) / 1000, 60)
+    return f"{int(minutes)}m{rest:g}s" if minutes else f"{rest:g}s"

@@ -1,0 +1,22 @@
+"""What the command line says: where things are and who this node is."""
+
+import dataclasses
+from pathlib import Path
+
+from nodekit.objects.node import Taint
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """`kubeconfig` None: no API server, static Pods only. Empty `node_ips`: the address of the default route."""
+
+    node_name: str
+    kubeconfig: Path | None
+    bootstrap_kubeconfig: Path | None = None
+    root: Path = Path("/var/lib/kubelet")
+    certificates: Path = Path("/var/lib/kubelet/pki")
+    node_ips: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    register: bool = True
+    verbosity: int = 0

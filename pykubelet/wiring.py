@@ -1,0 +1,215 @@
+"""Puts the Pod loop together: desired, observe, act, report, and the wake-ups between them."""
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from nodekit.aio.clock import SystemClock
+from nodekit.kube.client import Client
+from pykubelet.act.admission import NodeAdmission
+from pykubelet.act.cgroups import Cgroups
+from pykubelet.act.container_inputs import Inputs, Node
+from pykubelet.act.containers import ContainerStarter, Reach
+from pykubelet.act.executor import Executor
+from pykubelet.act.files import PodFiles
+from pykubelet.act.image_actions import ImageActions
+from pykubelet.act.images import Images
+from pykubelet.act.pod_worker import Neighbours, PodWorkers
+from pykubelet.act.sandbox import Place, Sandboxes
+from pykubelet.act.stopping import ContainerStopper
+from pykubelet.act.volumes import VolumeManager
+from pykubelet.act.volumes.content import ConfigMap, DownwardAPI, Projected, Secret
+from pykubelet.act.volumes.plain import EmptyDir, HostPath, Image
+from pykubelet.act.volumes.tokens import Tokens
+from pykubelet.config.settings import Settings
+from pykubelet.cri import runtime_api
+from pykubelet.decide import container_spec, container_status, dns, downward, pod_status, pull_secrets, security
+from pykubelet.desired.apiserver import ApiPods
+from pykubelet.desired.merge import Desired
+from pykubelet.desired.own_node import OwnNode
+from pykubelet.desired.referenced import Referenced
+from pykubelet.desired.services import Services
+from pykubelet.desired.static_pods import StaticPods
+from pykubelet.model import kinds
+from pykubelet.model.ids import Uid
+from pykubelet.model.observed import PodRuntime
+from pykubelet.model.pod import Pod
+from pykubelet.model.runtime_config import AuthConfig, DNSConfig
+from pykubelet.model.status import PodStatus
+from pykubelet.observe.probe_calls import Caller
+from pykubelet.observe.probes import Probes
+from pykubelet.observe.relist import Relist
+from pykubelet.observe.runtime_view import RuntimeView
+from pykubelet.observe.termination import TerminationMessages
+from pykubelet.options import Options
+from pykubelet.report.events import Recorder
+from pykubelet.report.mirror import Mirrors
+from pykubelet.report.pod_status import Reporter
+
+NODE_PATIENCE: Final = 5.0
+"""Seconds that the first look at the Node is waited for; without an API server static Pods run all the same."""
+
+
+class PodLoop:
+    """All that runs Pods. `async with` opens what probes need; `run` works until cancelled."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        *,
+        client: Client,
+        services: tuple[runtime_api.RuntimeService, runtime_api.ImageService],
+    ) -> None:
+        runtime, image_service = services
+        clock = SystemClock()
+        self._options = options
+        self._messages = TerminationMessages()
+        self.node = OwnNode(client, name=options.node_name)
+        self.events = events = Recorder(client, self.node, clock=clock)
+        self.desired = Desired(wake=self._wake)
+        self.api_pods = ApiPods(client, self.desired, node_name=options.node_name)
+        self.static_pods = StaticPods(
+            Path(settings.static_pod_path) if settings.static_pod_path else None,
+            self.desired,
+            node_name=options.node_name,
+            period=settings.file_check_frequency,
+        )
+        self.referenced = Referenced(client, wake=self._content_changed)
+        self.services = Services(client)
+        self.view = RuntimeView(runtime, wake=self._wake)
+        self.relist = Relist(self.view)
+        self._caller = Caller(runtime)
+        self.probes = Probes(self._caller, events, wake=self._wake, clock=clock)
+        self.mirrors = Mirrors(client, self.api_pods, self.desired, node=self.node, clock=clock)
+        self.reporter = Reporter(client, self.mirrors, clock=clock)
+        self.cgroups = Cgroups(
+            settings.cgroup_root or "/",
+            pids_limit=max(settings.pod_pids_limit, 0),
+            enforce_cpu_quota=settings.cpu_cfs_quota,
+        )
+        files = PodFiles(options.root, cluster_domain=settings.cluster_domain)
+        tokens = Tokens(client, now=lambda: clock.now().timestamp())
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        self.volumes = VolumeManager(
+            files,
+            tokens,
+            [
+                ConfigMap(self.referenced),
+                Secret(self.referenced),
+                DownwardAPI(self._facts),
+                Projected(self.referenced, self._facts, tokens),
+                EmptyDir(memory),
+                HostPath(),
+                Image(),
+            ],
+        )
+        place = Place(
+            logs=Path(settings.pod_logs_dir),
+            cluster_dns=dns.ClusterDNS(settings.cluster_dns, settings.cluster_domain, _node_dns(settings.resolv_conf)),
+            host_ips=lambda: options.node_ips,
+        )
+        at_once = 1 if settings.serialize_image_pulls else settings.max_parallel_image_pulls
+        images = ImageActions(Images(image_service, at_once=at_once), events, credentials=self._credentials)
+        facts = container_spec.NodeFacts(
+            memory_capacity=memory,
+            security=security.Node(settings.seccomp_default, str(options.root / "seccomp")),
+            enforce_cpu_quota=settings.cpu_cfs_quota,
+            unified_cgroups=self.cgroups.unified,
+        )
+        sandboxes = Sandboxes(runtime, self.cgroups, events, place=place)
+        reach = Reach(view=self.view, recorder=events, clock=clock, host_ips=options.node_ips)
+        inputs = Inputs(self.referenced, self.services, self.volumes, files, node=Node(spec=facts, facts=self._facts))
+        executor = Executor(
+            sandboxes=sandboxes,
+            starter=ContainerStarter(runtime, sandboxes=sandboxes, inputs=inputs, images=images, reach=reach),
+            stopper=ContainerStopper(runtime, reach, node=facts),
+            images=images,
+            objects=self.referenced,
+            volumes=self.volumes,
+            cgroups=self.cgroups,
+        )
+        neighbours = Neighbours(
+            wanted=self.desired,
+            seen=self.view,
+            prober=self.probes,
+            holder=self.referenced,
+            reporter=self.reporter,
+            admission=NodeAdmission(node=lambda: self.node.current, active=self._active),
+            volumes=self.volumes,
+        )
+        backoff = settings.crash_loop_back_off.max_container_restart_period
+        self.workers = PodWorkers(
+            neighbours, executor, context=self._context, clock=clock, max_restart_delay=backoff or 300.0
+        )
+
+    async def __aenter__(self) -> Self:
+        self.cgroups.ensure_roots()
+        await self._caller.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._caller.__aexit__(kind, error, trace)
+
+    async def run(self) -> None:
+        """Work on Pods once the runtime has been seen: what it already runs is not to be started again."""
+        await self.relist.synced.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NODE_PATIENCE):
+                await self.node.wait_synced()
+        await self.workers.run()
+
+    def _wake(self, uid: Uid) -> None:
+        self.workers.wake(uid)
+
+    def _active(self) -> list[Pod]:
+        return self.workers.active()
+
+    def _content_changed(self, uid: Uid) -> None:
+        self.workers.content_changed(uid)
+
+    def _facts(self, pod_ips: tuple[str, ...]) -> downward.Facts:
+        return downward.Facts(pod_ips=pod_ips, host_ips=self._options.node_ips)
+
+    def _context(self, pod: Pod, seen: PodRuntime, previous: PodStatus) -> pod_status.StatusContext:
+        messages = self._messages.of(seen.containers)
+        return pod_status.StatusContext(
+            previous=previous,
+            host_ips=self._options.node_ips,
+            runtime=container_status.Runtime(termination_messages=messages),
+        )
+
+    def _credentials(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
+        namespace = pod.metadata.namespace
+        found = (self.referenced.get_secret(namespace, ref.name) for ref in pod.spec.image_pull_secrets)
+        return pull_secrets.of((secret for secret in found if isinstance(secret, kinds.Secret)), image)
+
+
+class ServedPods:
+    """The Pods as the server shows them."""
+
+    def __init__(self, workers: PodWorkers) -> None:
+        self._workers = workers
+
+    def by_name(self, namespace: str, name: str) -> Pod | None:
+        """The Pod of that name; of two, the one that is not about to end."""
+        found = [pod for pod in self._workers.known() if pod.key == (namespace, name)]
+        return min(found, key=lambda pod: pod.metadata.deletion_timestamp is not None, default=None)
+
+    def all(self) -> list[Pod]:
+        """Every Pod of this node."""
+        return self._workers.known()
+
+
+def _node_dns(path: str) -> DNSConfig | None:
+    if not path:
+        return None
+    try:
+        return dns.parse(Path(path).read_text())
+    except OSError:
+        return DNSConfig()
