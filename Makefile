@@ -33,6 +33,10 @@ check: venv ## Format, lint, types, import layers and unit tests; under a minute
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest -q
 
+.PHONY: contract
+contract: venv ## The same cases against fakes and real components: containerd, an API server (root, 2 min)
+	@$(VENV)/bin/pytest -q tests/contract $(ARGS)
+
 .PHONY: protos
 protos: venv ## Generate the CRI modules from cri_protos/api.proto
 	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. cri_protos/api.proto \

@@ -1,6 +1,7 @@
 """A real containerd of a test's own: in its own network and mount namespaces, with runc, a CNI bridge and one image.
 
-Binaries come from $DEVCLUSTER_BIN or PATH; without them, or without root, the cases against containerd are skipped.
+Binaries come from $DEVCLUSTER_BIN, PATH or the dev cluster's cache; without them, or without root, the cases against
+containerd are skipped.
 """
 
 import asyncio
@@ -14,16 +15,19 @@ import signal
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from devcluster import layout
 from pykubelet.cri import channel
 from pykubelet.cri.runtime import Runtime
 
 IMAGE = "contract.test/tiny:1"
-NEEDED = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "bridge", "host-local", "loopback", "portmap")
+API_SERVER = ("etcd", "kube-apiserver", "kubectl")
+CNI = ("bridge", "host-local", "loopback", "portmap")
+NEEDED = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", *CNI)
 BUSYBOX = Path("/bin/busybox")
 
 
@@ -32,7 +36,7 @@ class Containerd:
 
     def __init__(self, folder: Path, binaries: Path) -> None:
         self.folder, self.binaries = folder, binaries
-        self.name = f"contract-{os.getpid()}"
+        self.name = f"cri-{os.getpid()}"
         self.endpoint = f"unix://{folder}/containerd.sock"
         self.cgroup = f"/{self.name}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,18 +72,28 @@ class Containerd:
         return subprocess.run(command, capture_output=True, check=check, timeout=60)
 
 
-def binaries_folder() -> Path:
-    if os.geteuid():
-        pytest.skip("a containerd needs root")
+def binary(name: str) -> Path | None:
+    """Where a binary lies: in $DEVCLUSTER_BIN, in the dev cluster's cache (the newest version first), or on PATH.
+
+    A CNI plugin is looked for in /opt/cni/bin instead: iproute2 has a `bridge` too.
+    """
     given = os.environ.get("DEVCLUSTER_BIN")
-    found = shutil.which("containerd-shim-runc-v2")
-    folder = Path(given) if given else Path(found).parent if found else None
-    missing = [name for name in NEEDED if folder is None or not (folder / name).exists()]
-    if folder is None or missing:
-        pytest.skip(f"no {', '.join(missing)} in {folder or 'PATH'}: set DEVCLUSTER_BIN to a folder that has them")
-    if not BUSYBOX.exists():
-        pytest.skip(f"no {BUSYBOX} to make an image from: apt-get install busybox-static")
-    return folder
+    cached = sorted((layout.cache_home() / "bin").glob(f"*/{name}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    usual = str(Path("/opt/cni/bin") / name) if name in CNI else shutil.which(name)
+    candidates = [*([Path(given) / name] if given else []), *cached, *([Path(usual)] if usual else [])]
+    return next((path for path in candidates if path.exists()), None)
+
+
+def link_binaries(into: Path, names: Iterable[str]) -> list[str]:
+    """Put links to the binaries into a folder of their own; the answer is what was not found."""
+    into.mkdir(exist_ok=True)
+    missing = []
+    for name in names:
+        if found := binary(name):
+            (into / name).symlink_to(found.resolve())
+        else:
+            missing.append(name)
+    return missing
 
 
 def write_config(folder: Path, binaries: Path) -> None:
@@ -176,12 +190,26 @@ def run(*words: str, check: bool = True) -> None:
 
 
 @pytest.fixture(scope="session")
+def api_server_binaries(containerd: Containerd) -> Path:
+    """A folder that has etcd, kube-apiserver and kubectl too."""
+    if missing := link_binaries(containerd.binaries, API_SERVER):
+        pytest.skip(f"no {', '.join(missing)}: `make build` gets them, or set DEVCLUSTER_BIN to a folder of them")
+    return containerd.binaries
+
+
+@pytest.fixture(scope="session")
 def containerd() -> Iterator[Containerd]:
-    binaries = binaries_folder()
-    folder = Path(f"/run/contract-{os.getpid()}")  # short: it holds sockets
+    if os.geteuid():
+        pytest.skip("a containerd needs root")
+    if not BUSYBOX.exists():
+        pytest.skip(f"no {BUSYBOX} to make an image from: apt-get install busybox-static")
+    folder = Path(f"/run/cri-{os.getpid()}")  # short: it holds sockets
     folder.mkdir()
+    binaries = folder / "bin"
     daemon = Containerd(folder, binaries)
     try:
+        if missing := link_binaries(binaries, NEEDED):
+            pytest.skip(f"no {', '.join(missing)}: `make build` gets them, or set DEVCLUSTER_BIN to a folder of them")
         run("ip", "netns", "add", daemon.name)
         run("ip", "-n", daemon.name, "link", "set", "lo", "up")
         (folder / "mnt").touch()

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from devcluster import kube, pki
+
 IMAGE = "contract.test/tiny:1"
 ADDRESS = "198.18.200.1"
-NEEDED = ("etcd", "kube-apiserver", "kubectl", "kubeadm")
 SCRIPT = """
 echo first; sleep 0.1; echo second >&2; sleep 0.1; i=0
 while [ $i -lt 5 ]; do i=$((i+1)); echo line $i; done
@@ -44,7 +45,7 @@ class Cluster:
         return done
 
     def command(self, *words: str) -> list[str]:
-        admin = self.folder / "kc/super-admin.conf"
+        admin = self.folder / "admin.conf"
         return [str(self.daemon.binaries / "kubectl"), "--kubeconfig", str(admin), *words]
 
     def popen(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -71,10 +72,7 @@ def wait_for(what: str, check: Any, *, seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster(containerd: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    missing = [name for name in NEEDED if not (containerd.binaries / name).exists()]
-    if missing:
-        pytest.skip(f"no {', '.join(missing)} in {containerd.binaries}: set DEVCLUSTER_BIN to a folder that has them")
+def cluster(containerd: Any, api_server_binaries: Path) -> Iterator[Cluster]:
     made = Cluster(containerd, containerd.folder / "api")
     made.folder.mkdir()
     with contextlib.ExitStack() as stack:
@@ -106,40 +104,21 @@ def start(
 
 
 def start_control_plane(made: Cluster, stack: contextlib.ExitStack) -> None:
-    binaries, pki = made.daemon.binaries, made.folder / "pki"
+    binaries, folder = made.daemon.binaries, made.folder / "pki"
     made.within("ip", "addr", "add", f"{ADDRESS}/32", "dev", "lo", check=True)
-    for name in ("cp", "n1"):
-        (made.folder / f"{name}.yaml").write_text(
-            f"""apiVersion: kubeadm.k8s.io/v1beta4
-kind: InitConfiguration
-localAPIEndpoint: {{advertiseAddress: {ADDRESS}, bindPort: 6443}}
-nodeRegistration: {{criSocket: unix:///run/none.sock, name: {name}}}
----
-apiVersion: kubeadm.k8s.io/v1beta4
-kind: ClusterConfiguration
-kubernetesVersion: v1.37.2
-certificatesDir: {pki}
-controlPlaneEndpoint: {ADDRESS}:6443
-"""
-        )
-    init = [str(binaries / "kubeadm"), "init", "phase"]
-    config = ["--config", str(made.folder / "cp.yaml")]
-    into = ["--kubeconfig-dir", str(made.folder / "kc")]
-    made.within(*init, "certs", "all", *config, check=True)
-    made.within(*init, "kubeconfig", "super-admin", *into, *config, check=True)
-    made.within(*init, "kubeconfig", "kubelet", *into, "--config", str(made.folder / "n1.yaml"), check=True)
+    write_credentials(made)
     etcd = ["--data-dir", f"{made.folder}/etcd", "--unsafe-no-fsync", "--log-level", "error"]
     start(made, stack, "etcd", str(binaries / "etcd"), *etcd)
     flags = {
         "etcd-servers": "http://127.0.0.1:2379",
         "advertise-address": ADDRESS,
-        "client-ca-file": f"{pki}/ca.crt",
-        "tls-cert-file": f"{pki}/apiserver.crt",
-        "tls-private-key-file": f"{pki}/apiserver.key",
-        "kubelet-client-certificate": f"{pki}/apiserver-kubelet-client.crt",
-        "kubelet-client-key": f"{pki}/apiserver-kubelet-client.key",
-        "service-account-key-file": f"{pki}/sa.pub",
-        "service-account-signing-key-file": f"{pki}/sa.key",
+        "client-ca-file": f"{folder}/ca.crt",
+        "tls-cert-file": f"{folder}/apiserver.crt",
+        "tls-private-key-file": f"{folder}/apiserver.key",
+        "kubelet-client-certificate": f"{folder}/apiserver-kubelet-client.crt",
+        "kubelet-client-key": f"{folder}/apiserver-kubelet-client.key",
+        "service-account-key-file": f"{folder}/sa.pub",
+        "service-account-signing-key-file": f"{folder}/sa.key",
         "service-account-issuer": "https://kubernetes.default.svc",
         "service-cluster-ip-range": "198.18.64.0/18",
         "authorization-mode": "Node,RBAC",
@@ -153,6 +132,24 @@ controlPlaneEndpoint: {ADDRESS}:6443
     wait_for("the API server", lambda: made.kubectl(*ready, check=False).returncode == 0, seconds=60)
     role = ["--clusterrole=system:kubelet-api-admin", "--user=kube-apiserver-kubelet-client"]
     made.kubectl("create", "clusterrolebinding", "kubelet-client", *role)
+
+
+def write_credentials(made: Cluster) -> None:
+    """The authority, the API server's two certificates, and kubeconfigs of an administrator and of the node."""
+    folder = made.folder / "pki"
+    folder.mkdir()
+    ca = pki.authority(folder, "ca", "kubernetes")
+    pki.serving(ca, pki.pair(folder, "apiserver"), pki.Subject("kube-apiserver"), [ADDRESS])
+    pki.token_keys(folder)
+    users = {
+        "apiserver-kubelet-client": pki.Subject("kube-apiserver-kubelet-client"),
+        "admin": pki.Subject("admin", ("system:masters",)),
+        "kubelet": pki.Subject("system:node:n1", ("system:nodes",)),
+    }
+    for name, subject in users.items():
+        who = pki.client(ca, pki.pair(folder, name), subject)
+        path = made.folder / f"{name}.conf"
+        kube.write_kubeconfig(path, server=f"https://{ADDRESS}:6443", ca=ca.cert, client=who, user=subject.user)
 
 
 def apply(made: Cluster, *objects: dict[str, Any]) -> None:
@@ -177,7 +174,7 @@ def start_node(made: Cluster, stack: contextlib.ExitStack) -> None:
         "folder": str(made.folder),
         "address": ADDRESS,
         "ca": str(made.folder / "pki/ca.crt"),
-        "kubeconfig": str(made.folder / "kc/kubelet.conf"),
+        "kubeconfig": str(made.folder / "kubelet.conf"),
         "cri": made.daemon.endpoint,
     }
     (made.folder / "settings.json").write_text(json.dumps(settings))
@@ -431,10 +428,10 @@ def test_a_service_account_may_what_its_role_says(cluster: Cluster) -> None:
 
 
 def test_the_api_servers_certificate_may_and_unknown_things_are_not_found(cluster: Cluster) -> None:
-    pki = cluster.folder / "pki"
+    folder = cluster.folder / "pki"
     who = (
-        *("--cert", f"{pki}/apiserver-kubelet-client.crt"),
-        *("--key", f"{pki}/apiserver-kubelet-client.key"),
+        *("--cert", f"{folder}/apiserver-kubelet-client.crt"),
+        *("--key", f"{folder}/apiserver-kubelet-client.key"),
     )
     assert cluster.curl("/nowhere", *who) == (404, "404: Page Not Found")
     assert cluster.curl("/pods", "-X", "DELETE", *who) == (405, "405: Method Not Allowed")
