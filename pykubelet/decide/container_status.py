@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from nodekit.objects import times
-from pykubelet.decide import lookup, waiting
+from pykubelet.decide import lookup, resize, waiting
 from pykubelet.model import observed
 from pykubelet.model.actions import Kind
 from pykubelet.model.container import Container, VolumeMount
@@ -126,7 +126,7 @@ def _seen(
         last_state=last_state,
         container_id=cid,
         allocated_resources=container.resources.requests,
-        resources=container.resources,
+        resources=resize.shown(state, container) if newest.state is Seen.RUNNING else container.resources,
         volume_mounts=tuple(_mount(mount, runtime) for mount in container.volume_mounts),
         user=_user(newest),
         stop_signal=newest.stop_signal or None,

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pykubelet.decide import labels, restart
+from pykubelet.decide import labels, resize, restart
 from pykubelet.model import observed
 from pykubelet.model.actions import Kind, OpKey, StopReason
 from pykubelet.model.container import Container, Probe
@@ -36,6 +36,8 @@ def why_stop(state: PodState, container: Container, kind: Kind, seen: observed.C
         return Stop(StopReason.POST_START_FAILED, "FailedPostStartHook", grace)
     if _has_changed(container, seen):
         return Stop(StopReason.CHANGED, f"{who} definition changed, will be restarted", grace)
+    if resize.change(state, container) is resize.Change.RESTART:
+        return Stop(StopReason.CHANGED, f"Container {name} resize requires restart", grace)
     probed = state.probed.get(seen.id)
     if probed is None:
         return None

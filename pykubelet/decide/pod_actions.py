@@ -3,7 +3,7 @@
 It is asked again after everything that happens to the Pod, so a plan holds only what can be started at this moment.
 """
 
-from pykubelet.decide import ending, gc, health, init_order, launch, lookup, sandboxes, termination
+from pykubelet.decide import ending, gc, health, init_order, launch, lookup, resize, sandboxes, termination
 from pykubelet.decide.draft import Draft
 from pykubelet.decide.sandboxes import Current
 from pykubelet.model.actions import (
@@ -11,6 +11,7 @@ from pykubelet.model.actions import (
     Kind,
     Plan,
     PrepareVolumes,
+    ResizeContainer,
     StopContainer,
     StopReason,
     StopSandbox,
@@ -43,6 +44,7 @@ def of(state: PodState, *, now: float) -> Plan:
     else:
         _stop_surplus_sandboxes(draft)
         _stop_unhealthy(draft, current.usable.id)
+        _resize(draft)
         _pull_ahead(draft)
         if state.volumes_ready:
             _start_containers(draft, current.usable.id)
@@ -101,6 +103,16 @@ def _stop_unhealthy(draft: Draft, sandbox: SandboxId) -> None:
         stop = health.why_stop(draft.state, container, kind, seen)
         if stop is not None:
             draft.add(StopContainer(seen.id, seen.name, stop.grace, draft.now + stop.grace, stop.reason, stop.message))
+
+
+def _resize(draft: Draft) -> None:
+    state = draft.state
+    for seen in lookup.running(state.seen):
+        asked = lookup.spec_of(state.pod, seen.name)
+        if asked is None or asked[1] is Kind.EPHEMERAL or lookup.is_starting(state, seen.name):
+            continue
+        if resize.change(state, asked[0]) is resize.Change.UPDATE:
+            draft.add(ResizeContainer(seen.id, seen.name, resize.wanted(state.pod, asked[0])))
 
 
 def _pull_ahead(draft: Draft) -> None:

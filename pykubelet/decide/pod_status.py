@@ -8,7 +8,17 @@ import dataclasses
 import msgspec
 
 from nodekit.objects import times
-from pykubelet.decide import conditions, container_status, lookup, pod_actions, qos, sandboxes, termination
+from pykubelet.decide import (
+    conditions,
+    container_status,
+    lookup,
+    pod_actions,
+    qos,
+    resize,
+    resources,
+    sandboxes,
+    termination,
+)
 from pykubelet.decide import phase as phases
 from pykubelet.model.actions import Kind
 from pykubelet.model.container import Container
@@ -52,6 +62,8 @@ def of(state: PodState, context: StatusContext, *, now: float) -> PodStatus:
     if phase in phases.TERMINAL and state.ending is not None and state.ending.cause in _PROTECTS_NODE:
         others = [condition for condition in others if condition.type != conditions.DISRUPTION_TARGET]
         ours.append(conditions.disruption_target(pod, state.ending.message))
+    if not over:
+        ours = [*resize.conditions_of(state), *ours]
     at = times.of(now)
     pod_ips = _pod_ips(state, context)
     return PodStatus(
@@ -73,6 +85,8 @@ def of(state: PodState, context: StatusContext, *, now: float) -> PodStatus:
         ),
         qos_class=qos.of(pod),
         resource_claim_statuses=pod.status.resource_claim_statuses,
+        allocated_resources={name: str(amount) for name, amount in resources.pod_requests(pod).items()},
+        resources=resize.shown_of_pod(state),
     )
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import enum
 from typing import NewType, TypeAlias
 
+from pykubelet.model.container import ResourceRequirements
 from pykubelet.model.ids import ContainerId, ImageRef, SandboxId
 
 OpKey = NewType("OpKey", str)
@@ -161,11 +162,23 @@ class RemoveContainer:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Actuated:
+    """The resources a container runs with: its own, and those of its Pod as a whole, from which it may inherit."""
+
+    own: ResourceRequirements
+    whole: ResourceRequirements | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ResizeContainer:
-    """Bring a running container's cgroup values to what the Pod now asks for."""
+    """Bring a running container's cgroup values, and those of its Pod, to what the Pod was granted.
+
+    `to` is what success is remembered as in `PodState.actuated`.
+    """
 
     container: ContainerId
     name: str
+    to: Actuated
 
     @property
     def key(self) -> OpKey:

@@ -7,7 +7,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from pykubelet.model.actions import Action, Backoff, OpKey, StopReason
+from pykubelet.model.actions import Action, Actuated, Backoff, OpKey, StopReason
 from pykubelet.model.ids import ContainerId
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
@@ -85,9 +85,28 @@ class Probed:
     message: str = ""
 
 
+class ResizeReason(enum.Enum):
+    DEFERRED = "Deferred"
+    """There is no room now: it is tried again."""
+    INFEASIBLE = "Infeasible"
+    """It can never be on this node."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResizePending:
+    """A resize that was asked for and not granted, as of the Pod's `generation`."""
+
+    reason: ResizeReason
+    message: str
+    generation: int
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class PodState:
     """One Pod: what is asked (`pod`), what is there (`seen`), what is under way and what went wrong.
+
+    The resources in `pod` are those that were granted (decide.resize); `actuated` are those that running containers
+    have, by container name; one that is missing has what was granted.
 
     `under_way` holds the running operations by key, `failures` the last failure of each kind of operation by key.
     `volumes_ready` is True once PrepareVolumes succeeded for this Pod since the kubelet started (or was adopted).
@@ -110,4 +129,6 @@ class PodState:
     probed: Mapping[ContainerId, Probed] = dataclasses.field(default_factory=dict)
     backoffs: Mapping[str, Backoff] = dataclasses.field(default_factory=dict)
     stopped_for: Mapping[ContainerId, StopReason] = dataclasses.field(default_factory=dict)
+    actuated: Mapping[str, Actuated] = dataclasses.field(default_factory=dict)
+    resize_pending: ResizePending | None = None
     max_restart_delay: float = 300.0

@@ -1,0 +1,154 @@
+"""The resources of a Pod that runs: granted, followed, shown."""
+
+import dataclasses
+
+import msgspec
+import pytest
+
+from nodekit.objects import quantity
+from nodekit.objects.meta import ObjectMeta
+from nodekit.objects.node import Node, NodeStatus
+from pykubelet.decide import pod_actions, pod_status, resize
+from pykubelet.model.actions import Actuated, OpKey, ResizeContainer, StopContainer, StopReason
+from pykubelet.model.container import Container, ResizePolicy, ResourceRequirements
+from pykubelet.model.ids import ContainerId, SandboxId, Uid
+from pykubelet.model.observed import Container as Seen
+from pykubelet.model.observed import ContainerState, PodRuntime, Sandbox, SandboxState
+from pykubelet.model.pod import Pod, PodSpec
+from pykubelet.model.pod_state import Failure, PodState, ResizePending, ResizeReason
+from pykubelet.model.status import ContainerState as Shown
+from pykubelet.model.status import ContainerStatus, PodStatus
+
+NOW = 1000.0
+UID = Uid("u")
+SANDBOX = Sandbox(SandboxId("s"), UID, "ns", "pod", 0, SandboxState.READY, 1.0, detailed=True, ips=("10.0.0.1",))
+SEEN = Seen(ContainerId("a-0"), "a", 0, UID, SANDBOX.id, ContainerState.RUNNING, 2.0, detailed=True, started_at=2.0)
+BIG = ResourceRequirements(requests={"cpu": "200m", "memory": "64Mi"}, limits={"cpu": "400m"})
+SMALL = ResourceRequirements(requests={"cpu": "0.1", "memory": "64Mi"}, limits={"cpu": "400m"})
+
+
+def pod(wanted: ResourceRequirements, *policies: ResizePolicy) -> Pod:
+    container = Container(name="a", image="i:1", resources=wanted, resize_policy=policies)
+    return Pod(
+        metadata=ObjectMeta(name="pod", namespace="ns", uid=UID, generation=2), spec=PodSpec(containers=(container,))
+    )
+
+
+def state(of: Pod, **fields: object) -> PodState:
+    return PodState(
+        **{"pod": of, "seen": PodRuntime(UID, "ns", "pod", (SANDBOX,), (SEEN,)), "volumes_ready": True, **fields}
+    )
+
+
+def condition_types(given: PodState) -> dict[str, str]:
+    status = pod_status.of(given, pod_status.StatusContext(PodStatus()), now=NOW)
+    return {one.type: one.reason for one in status.conditions if "Resize" in one.type}
+
+
+def test_a_running_container_is_given_what_was_granted() -> None:
+    given = state(pod(BIG), actuated={"a": Actuated(SMALL)})
+    assert pod_actions.of(given, now=NOW).actions == (ResizeContainer(SEEN.id, "a", Actuated(BIG)),)
+
+
+@pytest.mark.parametrize(
+    "have",
+    [
+        pytest.param({}, id="never resized"),
+        pytest.param(
+            {"a": Actuated(msgspec.structs.replace(BIG, requests={"cpu": "0.2", "memory": "65536Ki"}))},
+            id="said otherwise",
+        ),
+    ],
+)
+def test_nothing_is_done_for_a_container_that_has_it(have: dict[str, Actuated]) -> None:
+    assert pod_actions.of(state(pod(BIG), actuated=have), now=NOW).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("resource", "restarts"),
+    [
+        pytest.param("cpu", True, id="the resource that changes needs a restart"),
+        pytest.param("memory", False, id="only another resource does"),
+    ],
+)
+def test_a_resize_policy_may_ask_for_a_restart(resource: str, restarts: bool) -> None:
+    policy = ResizePolicy(resource_name=resource, restart_policy="RestartContainer")
+    (action,) = pod_actions.of(state(pod(BIG, policy), actuated={"a": Actuated(SMALL)}), now=NOW).actions
+    if restarts:
+        assert isinstance(action, StopContainer)
+        assert (action.reason, action.message) == (StopReason.CHANGED, "Container a resize requires restart")
+    else:
+        assert isinstance(action, ResizeContainer)
+
+
+def test_a_pod_level_change_is_given_to_every_container() -> None:
+    asked = pod(BIG)
+    asked = msgspec.structs.replace(asked, spec=msgspec.structs.replace(asked.spec, resources=BIG))
+    given = state(asked, actuated={"a": Actuated(BIG, SMALL)})
+    assert pod_actions.of(given, now=NOW).actions == (ResizeContainer(SEEN.id, "a", Actuated(BIG, BIG)),)
+
+
+def test_until_it_has_it_the_status_shows_what_a_container_has() -> None:
+    given = state(pod(BIG), actuated={"a": Actuated(SMALL)})
+    (shown,) = pod_status.of(given, pod_status.StatusContext(PodStatus()), now=NOW).container_statuses
+    assert shown.resources == SMALL
+    assert shown.allocated_resources == BIG.requests
+    assert condition_types(given) == {"PodResizeInProgress": ""}
+
+
+def test_a_resize_that_fails_says_so() -> None:
+    failure = {OpKey("resize/a"): Failure("Error", "no", NOW, 1, NOW + 1)}
+    assert condition_types(state(pod(BIG), actuated={"a": Actuated(SMALL)}, failures=failure)) == {
+        "PodResizeInProgress": "Error"
+    }
+
+
+def test_a_resize_that_waits_says_why() -> None:
+    pending = ResizePending(ResizeReason.DEFERRED, "no room", 2)
+    assert condition_types(state(pod(SMALL), resize_pending=pending)) == {"PodResizePending": "Deferred"}
+
+
+def test_afterwards_nothing_is_said() -> None:
+    assert condition_types(state(pod(BIG), actuated={"a": Actuated(BIG)})) == {}
+
+
+def test_what_is_not_granted_yet_is_not_seen() -> None:
+    grants = resize.resources_of(pod(SMALL))
+    assert resize.is_asked(pod(BIG), grants)
+    assert resize.granted(pod(BIG), grants).spec.containers[0].resources == SMALL
+    assert not resize.is_asked(pod(SMALL), grants)
+
+
+def test_after_a_restart_of_the_kubelet_the_status_tells_what_was_granted() -> None:
+    told = ContainerStatus(
+        name="a",
+        ready=True,
+        restart_count=0,
+        image="i:1",
+        image_id="",
+        state=Shown(),
+        last_state=Shown(),
+        container_id="containerd://a-0",
+        allocated_resources=SMALL.requests,
+        resources=SMALL,
+    )
+    asked = msgspec.structs.replace(pod(BIG), status=PodStatus(container_statuses=(told,)))
+    assert resize.recalled(asked)["a"] == SMALL
+
+
+def test_a_resize_waits_for_room() -> None:
+    allocatable = {name: quantity.parse(text) for name, text in {"cpu": "1", "memory": "1Gi", "pods": "9"}.items()}
+    node = Node(status=NodeStatus(allocatable=allocatable))
+    other = pod(ResourceRequirements(requests={"cpu": "900m"}))
+    assert resize.judge(pod(SMALL), node, [other]) is None
+    pending = resize.judge(pod(BIG), node, [other])
+    assert pending is not None
+    assert pending.reason is ResizeReason.DEFERRED
+    assert pending.message == "Node didn't have enough resource: cpu, requested: 200, used: 900, capacity: 1000"
+
+
+def test_a_dead_container_shows_what_was_granted() -> None:
+    dead = dataclasses.replace(SEEN, state=ContainerState.EXITED, finished_at=NOW)
+    given = state(pod(BIG), seen=PodRuntime(UID, "ns", "pod", (SANDBOX,), (dead,)), actuated={"a": Actuated(SMALL)})
+    (shown,) = pod_status.of(given, pod_status.StatusContext(PodStatus()), now=NOW).container_statuses
+    assert shown.resources == BIG
