@@ -1,6 +1,6 @@
 """A container's log files on disk: the rotated ones, where the last N lines begin, and reading as they grow.
 
-Reads are of 64 KiB with a turn of the loop between them, so that a long log holds nobody up.
+Reads are of 32 KiB with a turn of the loop between them, so that a long log holds nobody up.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import BinaryIO
 from nodekit.aio import inotify
 from pykubelet.serve import log_format
 
-BLOCK = 64 * 1024
+BLOCK = 32 * 1024
 CHECK = 1.0
 """Seconds after which a followed container is asked whether it still runs; logForceCheckPeriod in the genuine one."""
 

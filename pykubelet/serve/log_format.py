@@ -6,6 +6,7 @@ A file has lines `TIME STREAM TAG TEXT` (CRI; tag P is a piece of a longer line,
 import dataclasses
 import datetime as dt
 import enum
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,14 +32,17 @@ class Options:
     stream: Stream = Stream.ALL
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):  # one is made for every line that is read, and a dataclass is slow to make
     """One line of a file; `text` has no line end, `ends` says whether it ends a line of the container's output."""
 
     time: bytes
     stream: bytes
     text: bytes
     ends: bool
+
+
+WHOLE_TIME = len(b"2026-11-24T10:15:00.000000000Z")
+STREAMS = (b"stdout", b"stderr")
 
 
 class DockerLine(msgspec.Struct):
@@ -52,10 +56,10 @@ def parse(line: bytes) -> Line | None:
     if line.startswith(b"{"):
         return parse_docker(line)
     parts = line.rstrip(b"\n").split(b" ", 3)
-    if len(parts) < 3 or parts[1] not in (b"stdout", b"stderr"):
+    if len(parts) < 3 or parts[1] not in STREAMS:
         return None
-    tag = parts[2].split(b":", 1)[0]
-    return Line(time=parts[0], stream=parts[1], text=parts[3] if len(parts) == 4 else b"", ends=tag != b"P")
+    tag = parts[2]
+    return Line(parts[0], parts[1], parts[3] if len(parts) == 4 else b"", tag != b"P" and not tag.startswith(b"P:"))
 
 
 def parse_docker(line: bytes) -> Line | None:
@@ -83,6 +87,8 @@ def nanoseconds(time: bytes) -> int:
 
 def padded(time: bytes) -> bytes:
     """The time with nine digits of a second, as the API gives it."""
+    if len(time) == WHOLE_TIME and time.endswith(b"Z"):
+        return time
     seconds, dot, rest = time.partition(b".")
     if not dot:
         head, zone = (time[:-1], b"Z") if time.endswith(b"Z") else (time[:-6], time[-6:])
@@ -95,7 +101,8 @@ class Renderer:
     """Turns bytes of log files into bytes of the answer; `done` once the limit is reached."""
 
     def __init__(self, options: Options) -> None:
-        self._options = options
+        self._timestamps = options.timestamps
+        self._stream = b"" if options.stream is Stream.ALL else options.stream.value.lower().encode()
         self._since = int(options.since.timestamp() * 1e9) if options.since else None
         self._left = options.limit_bytes
         self._broken = b""
@@ -117,13 +124,12 @@ class Renderer:
         line = parse(raw)
         if line is None:
             return b""
-        options = self._options
-        if options.stream is not Stream.ALL and line.stream.decode() != options.stream.value.lower():
+        if self._stream and line.stream != self._stream:
             return b""
         if self._since is not None and self._before(line, self._since):
             return b""
         begins, self._at_start = self._at_start, line.ends
-        stamp = padded(line.time) + b" " if options.timestamps and begins else b""
+        stamp = padded(line.time) + b" " if self._timestamps and begins else b""
         return stamp + line.text + (b"\n" if line.ends else b"")
 
     @staticmethod
