@@ -83,6 +83,8 @@ async def _run(settings: Settings, options: Options) -> None:
         tasks.start("static-pods", loop.static_pods.run, restart=RESTART)
         tasks.start("services", loop.services.run, restart=RESTART)
         tasks.start("referenced", loop.referenced.run)
+        tasks.start("trust-bundles", loop.trust_bundles.run, restart=RESTART)
+        tasks.start("pod-certificates", loop.certificates.run, restart=RESTART)
         tasks.start("relist", loop.relist.run, restart=RESTART)
         tasks.start("cri-events", lambda: cri_events.run(runtime, loop.view, loop.relist), restart=RESTART)
         tasks.start("probes", loop.probes.run)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -20,19 +21,29 @@ from pykubelet.act.images import Images
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
-from pykubelet.act.volumes import VolumeManager
-from pykubelet.act.volumes.content import ConfigMap, DownwardAPI, Projected, Secret
-from pykubelet.act.volumes.plain import EmptyDir, HostPath, Image
+from pykubelet.act.volumes import VolumeManager, standard
+from pykubelet.act.volumes.issuers import Issuers
+from pykubelet.act.volumes.pod_certificates import PodCertificates
 from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
-from pykubelet.decide import container_spec, container_status, dns, downward, pod_status, pull_secrets, security
+from pykubelet.decide import (
+    container_spec,
+    container_status,
+    dns,
+    downward,
+    pod_status,
+    pull_secrets,
+    references,
+    security,
+)
 from pykubelet.desired.apiserver import ApiPods
 from pykubelet.desired.merge import Desired
 from pykubelet.desired.own_node import OwnNode
 from pykubelet.desired.referenced import Referenced
 from pykubelet.desired.services import Services
 from pykubelet.desired.static_pods import StaticPods
+from pykubelet.desired.trust_bundles import TrustBundles
 from pykubelet.model import kinds
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime
@@ -92,21 +103,14 @@ class PodLoop:
             enforce_cpu_quota=settings.cpu_cfs_quota,
         )
         files = PodFiles(options.root, cluster_domain=settings.cluster_domain)
-        tokens = Tokens(client, now=lambda: clock.now().timestamp())
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        self.volumes = VolumeManager(
-            files,
-            tokens,
-            [
-                ConfigMap(self.referenced),
-                Secret(self.referenced),
-                DownwardAPI(self._facts),
-                Projected(self.referenced, self._facts, tokens),
-                EmptyDir(memory),
-                HostPath(),
-                Image(),
-            ],
+        self.trust_bundles = TrustBundles(client, changed=self._trust_bundles_changed)
+        self.certificates = PodCertificates(
+            client, node=options.node_name, recorder=events, wake=self._content_changed, now=_epoch(clock)
         )
+        issuers = Issuers(Tokens(client, now=_epoch(clock)), self.trust_bundles, self.certificates)
+        volume_kinds = standard.kinds(self.referenced, issuers, facts=self._facts, memory_allocatable=memory)
+        self.volumes = VolumeManager(files, volume_kinds, issuers=issuers, recorder=events)
         place = Place(
             logs=Path(settings.pod_logs_dir),
             cluster_dns=dns.ClusterDNS(settings.cluster_dns, settings.cluster_domain, _node_dns(settings.resolv_conf)),
@@ -173,8 +177,15 @@ class PodLoop:
     def _content_changed(self, uid: Uid) -> None:
         self.workers.content_changed(uid)
 
+    def _trust_bundles_changed(self) -> None:
+        for pod in self.workers.active():
+            if references.wants_trust_bundles(pod):
+                self.workers.content_changed(pod.uid)
+
     def _facts(self, pod_ips: tuple[str, ...]) -> downward.Facts:
-        return downward.Facts(pod_ips=pod_ips, host_ips=self._options.node_ips)
+        node = self.node.current
+        allocatable = dict(node.status.allocatable) if node else {}
+        return downward.Facts(pod_ips=pod_ips, host_ips=self._options.node_ips, allocatable=allocatable)
 
     def _context(self, pod: Pod, seen: PodRuntime, previous: PodStatus) -> pod_status.StatusContext:
         messages = self._messages.of(seen.containers)
@@ -204,6 +215,10 @@ class ServedPods:
     def all(self) -> list[Pod]:
         """Every Pod of this node."""
         return self._workers.known()
+
+
+def _epoch(clock: SystemClock) -> Callable[[], float]:
+    return lambda: clock.now().timestamp()
 
 
 def _node_dns(path: str) -> DNSConfig | None:

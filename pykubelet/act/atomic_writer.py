@@ -26,7 +26,7 @@ def write(folder: Path, files: Mapping[str, File], *, gid: int | None = None) ->
     if before is not None and _same(before, files):
         _link(folder, files)
         return False
-    fresh = _fresh_folder(folder)
+    fresh = _fresh_folder(folder, gid)
     try:
         for path, file in files.items():
             _write_file(fresh, path, file, gid=gid)
@@ -61,12 +61,12 @@ def _same(current: Path, files: Mapping[str, File]) -> bool:
         return False
 
 
-def _fresh_folder(folder: Path) -> Path:
+def _fresh_folder(folder: Path, gid: int | None) -> Path:
     now = time.time_ns()
     stamp = time.strftime("..%Y_%m_%d_%H_%M_%S", time.gmtime(now // 1_000_000_000))
     fresh = folder / f"{stamp}.{now % 1_000_000_000:09d}"
     fresh.mkdir()
-    fresh.chmod(0o755)
+    _own(fresh, 0o755, None, gid)
     return fresh
 
 

@@ -53,6 +53,13 @@ class PodMemory:
         self.ending = merged
         return merged != before
 
+    def content_changed(self) -> None:
+        """Note that something the Pod refers to came, changed or went: what failed for want of it may succeed now."""
+        self.volumes_stale = True
+        for key, failure in list(self.failures.items()):
+            if failure.reason in ("FailedMount", "CreateContainerConfigError"):
+                self.failures[key] = dataclasses.replace(failure, retry_at=0.0)
+
     def begun(self, action: Action) -> None:
         """Note that an operation starts."""
         match action:

@@ -76,7 +76,7 @@ class PodWorkers:
         """A ConfigMap or Secret that this Pod refers to has come, changed or gone."""
         memory = self._memories.get(uid)
         if memory is not None:
-            memory.volumes_stale = True
+            memory.content_changed()
         self._workers.wake(uid)
 
     def wake_all(self) -> None:

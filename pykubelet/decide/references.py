@@ -39,6 +39,12 @@ def of(pod: Pod) -> frozenset[Reference]:
     return frozenset(Reference(kind, Key(namespace, name)) for kind, name in names if name)
 
 
+def wants_trust_bundles(pod: Pod) -> bool:
+    """Whether some volume of the Pod shows trust bundles, which are not referred to one by one."""
+    projected = (volume.projected.sources for volume in pod.spec.volumes if volume.projected)
+    return any(source.cluster_trust_bundle for sources in projected for source in sources)
+
+
 def _of_container(container: Container) -> Iterator[tuple[Referred, str]]:
     for source in container.env_from:
         if source.config_map_ref:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from pykubelet.act import atomic_writer, mount
+from pykubelet.act.volumes.issuers import Issuers
 from pykubelet.act.volumes.kinds import Facts, Objects, Slot, VolumeError, file_owner
-from pykubelet.act.volumes.tokens import Tokens
-from pykubelet.decide import volume_content
+from pykubelet.decide import mounts, trust_anchors, volume_content
 from pykubelet.decide.volume_content import ContentError, File, Files
 from pykubelet.model.pod import Pod
 from pykubelet.model.volume import ProjectedSource, Volume, VolumeProjection
@@ -20,15 +20,20 @@ class _Written:
 
     in_memory = False
 
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
     async def fill(self, slot: Slot) -> None:
         try:
             files = await self.files(slot)
         except ContentError as error:
             raise VolumeError(str(error)) from error
         slot.folder.mkdir(parents=True, exist_ok=True)
-        if self.in_memory and not mount.is_mounted(slot.folder):
+        if self.in_memory and not mount.is_file_system(slot.folder):
             mount.tmpfs(slot.folder)
         slot.folder.chmod(0o777)
+        for inner in mounts.nested(slot.pod, slot.volume.name):
+            (slot.folder / inner).mkdir(parents=True, exist_ok=True)
         atomic_writer.write(slot.folder, files, gid=slot.fs_group)
 
     def path(self, slot: Slot) -> Path:
@@ -41,9 +46,6 @@ class _Written:
 
 class ConfigMap(_Written):
     plugin = "kubernetes.io~configmap"
-
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
 
     def serves(self, volume: Volume) -> bool:
         return volume.config_map is not None
@@ -59,9 +61,6 @@ class ConfigMap(_Written):
 class Secret(_Written):
     plugin = "kubernetes.io~secret"
     in_memory = True
-
-    def __init__(self, objects: Objects) -> None:
-        self._objects = objects
 
     def serves(self, volume: Volume) -> bool:
         return volume.secret is not None
@@ -95,10 +94,10 @@ class Projected(_Written):
     plugin = "kubernetes.io~projected"
     in_memory = True
 
-    def __init__(self, objects: Objects, facts: Facts, tokens: Tokens) -> None:
+    def __init__(self, objects: Objects, facts: Facts, issuers: Issuers) -> None:
         self._objects = objects
         self._facts = facts
-        self._tokens = tokens
+        self._issuers = issuers
 
     def serves(self, volume: Volume) -> bool:
         return volume.projected is not None
@@ -107,27 +106,46 @@ class Projected(_Written):
         projected = slot.volume.projected
         assert projected is not None
         files: Files = {}
-        for source in projected.sources:
-            files |= await self._of(slot, projected, source)
+        for index, source in enumerate(projected.sources):
+            plain = self._plain(slot.pod, projected, source)
+            files |= await self._issued(slot, projected, index) if plain is None else plain
         return files
 
-    async def _of(self, slot: Slot, projected: ProjectedSource, source: VolumeProjection) -> Files:
-        pod, mode = slot.pod, projected.default_mode
+    def _plain(self, pod: Pod, projected: ProjectedSource, source: VolumeProjection) -> Files | None:
+        """What is copied from objects; None for a source that is issued."""
+        mode = projected.default_mode
         if one := source.config_map:
-            found = volume_content.config_map(
-                _in(self._objects.get_config_map, pod), pod, one.name, optional=one.optional
-            )
+            get = _in(self._objects.get_config_map, pod)
+            found = volume_content.config_map(get, pod, one.name, optional=one.optional)
             return volume_content.of_config_map(found, one.items, mode=mode, optional=one.optional)
         if one := source.secret:
             secret = volume_content.secret(_in(self._objects.get_secret, pod), pod, one.name, optional=one.optional)
             return volume_content.of_secret(secret, one.items, mode=mode, optional=one.optional)
         if source.downward_api:
             return volume_content.of_downward(pod, source.downward_api.items, self._facts(()), mode=mode)
+        return None
+
+    async def _issued(self, slot: Slot, projected: ProjectedSource, index: int) -> Files:
+        source, pod = projected.sources[index], slot.pod
+        owner = file_owner(pod)
+        # Whoever the file belongs to alone shall read it alone; a group is let in by the writer.
+        mode = 0o600 if owner is not None or slot.fs_group is not None else projected.default_mode
         if wanted := source.service_account_token:
-            token = await self._tokens.get(pod, audience=wanted.audience, seconds=wanted.expiration_seconds)
-            owner = file_owner(pod)
-            private = slot.fs_group is not None or owner is not None
-            return {wanted.path: File(token.encode(), 0o600 if private else mode, owner)}
+            token = await self._issuers.tokens.get(pod, audience=wanted.audience, seconds=wanted.expiration_seconds)
+            return {wanted.path: File(token.encode(), mode, owner)}
+        if roots := source.cluster_trust_bundle:
+            bundles = self._issuers.trust_bundles.all()
+            if bundles is None:
+                raise ContentError("ClusterTrustBundle informer has not yet synced")
+            return {roots.path: File(trust_anchors.of(roots, bundles), mode, owner)}
+        if asked := source.pod_certificate:
+            bundle = await self._issuers.certificates.get(pod, asked, volume=slot.volume.name, index=index)
+            paths = {
+                asked.credential_bundle_path: bundle.key + bundle.chain,
+                asked.key_path: bundle.key,
+                asked.certificate_chain_path: bundle.chain,
+            }
+            return {path: File(data, mode, owner) for path, data in paths.items() if path}
         raise ContentError("a projected source of a kind this kubelet does not serve")
 
 

@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pykubelet.act import mount
+from pykubelet.act import mount, ports
 from pykubelet.act.files import PodFiles
+from pykubelet.act.volumes.issuers import Issuers
 from pykubelet.act.volumes.kinds import Kind, Slot, VolumeError
-from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide.environment import ConfigError
 from pykubelet.errors import PodError
 from pykubelet.model.ids import Uid
@@ -20,15 +20,16 @@ from pykubelet.model.volume import Volume
 class VolumeManager:
     """One for the node. `kinds` are asked in order which of them serves a volume."""
 
-    def __init__(self, files: PodFiles, tokens: Tokens, kinds: Sequence[Kind]) -> None:
+    def __init__(self, files: PodFiles, kinds: Sequence[Kind], *, issuers: Issuers, recorder: ports.Recorder) -> None:
         self._files = files
-        self._tokens = tokens
         self._kinds = tuple(kinds)
+        self._issuers = issuers
+        self._recorder = recorder
 
     async def prepare(self, pod: Pod) -> None:
         """Have every volume on disk and filled; done again it brings changed content up to date.
 
-        Raises PodError FailedMount that names the first volume that is not ready and why.
+        Each volume that is not ready gets an event; raises PodError FailedMount for the first of them.
         """
         self._files.make(pod.uid)
         results = await asyncio.gather(
@@ -47,8 +48,8 @@ class VolumeManager:
         raise ConfigError(f'cannot find volume "{name}" to mount into container')
 
     def renew_at(self, uid: Uid) -> float | None:
-        """When the Pod's volumes need `prepare` again for a token's sake (epoch seconds)."""
-        return self._tokens.renew_at(uid)
+        """When the Pod's volumes need `prepare` again for a token's or certificate's sake (epoch seconds)."""
+        return self._issuers.renew_at(uid)
 
     async def tear_down(self, pod: Pod) -> None:
         """Unmount everything below the Pod's folder and remove what the volumes held. PodError when that fails."""
@@ -64,7 +65,7 @@ class VolumeManager:
 
     def remove(self, uid: Uid) -> None:
         """Unmount and remove the volumes of a Pod of which no more than the UID is known. PodError FailedUnMount."""
-        self._tokens.forget(uid)
+        self._issuers.forget(uid)
         folder = self._files.folder(uid)
         try:
             for point in mount.below(folder):
@@ -89,6 +90,7 @@ class VolumeManager:
         except (VolumeError, ConfigError, OSError) as error:
             words = str(error) if not isinstance(error, OSError) else f"{error.strerror}: {error.filename}"
             said = f'MountVolume.SetUp failed for volume "{volume.name}" : {words}'
+            self._recorder.event(pod, "Warning", "FailedMount", said)
             raise PodError("FailedMount", said) from error
 
     def _slot(self, pod: Pod, volume: Volume) -> tuple[Kind, Slot]:

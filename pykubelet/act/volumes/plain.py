@@ -30,7 +30,7 @@ class EmptyDir:
         fresh = not slot.folder.exists()
         slot.folder.mkdir(parents=True, exist_ok=True)
         if source.medium == "Memory":
-            if not mount.is_mounted(slot.folder):
+            if not mount.is_file_system(slot.folder):
                 mount.tmpfs(slot.folder, options=f"size={self._size(slot)}")
                 fresh = True
         elif source.medium.startswith("HugePages"):
