@@ -1,0 +1,87 @@
+"""Reads the machine: cores, memory, identity from /proc, /sys and /etc; filesystems by statvfs.
+
+Source of what is read where: cadvisor's machine package, whose answers a genuine node shows.
+"""
+
+import os
+import platform
+import re
+import time
+from pathlib import Path
+from typing import Final
+
+from pykubelet.model.machine import Filesystem, Machine
+
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_UUIDS: Final = ("sys/class/dmi/id/product_uuid", "proc/device-tree/system-id", "proc/device-tree/vm,uuid")
+_PRETTY_NAME: Final = re.compile(r"PRETTY_NAME=(.*)")
+_HUGE_PAGES: Final = re.compile(r"hugepages-(\d+)kB")
+
+
+def read(root: Path = Path("/")) -> Machine:
+    """The machine as files under `root` describe it."""
+    memory = memory_info(root)
+    return Machine(
+        cores=os.cpu_count() or 1,
+        memory=memory.get("MemTotal", 0),
+        swap=memory.get("SwapTotal", 0),
+        huge_pages=_huge_pages(root / "sys/kernel/mm/hugepages"),
+        machine_id=_first(root, "etc/machine-id", "var/lib/dbus/machine-id"),
+        system_uuid=_first(root, *_UUIDS),
+        boot_id=_first(root, "proc/sys/kernel/random/boot_id"),
+        booted_at=time.time() - time.clock_gettime(time.CLOCK_BOOTTIME),
+        kernel=platform.release(),
+        os_image=_os_image(root),
+        architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
+    )
+
+
+def filesystem(path: str | os.PathLike[str]) -> Filesystem:
+    """The filesystem that holds `path`; raises OSError."""
+    found = os.statvfs(path)
+    return Filesystem(
+        capacity=found.f_frsize * found.f_blocks,
+        available=found.f_frsize * found.f_bavail,
+        used=found.f_frsize * (found.f_blocks - found.f_bfree),
+        inodes=found.f_files,
+        inodes_free=found.f_ffree,
+    )
+
+
+def memory_info(root: Path = Path("/")) -> dict[str, int]:
+    """/proc/meminfo in bytes."""
+    values: dict[str, int] = {}
+    for line in (root / "proc/meminfo").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        amount, _, unit = rest.strip().partition(" ")
+        if amount.isdecimal():
+            values[name] = int(amount) * (1024 if unit == "kB" else 1)
+    return values
+
+
+def _huge_pages(folder: Path) -> dict[int, int]:
+    pages: dict[int, int] = {}
+    for found in sorted(folder.glob("hugepages-*")) if folder.is_dir() else ():
+        size = _HUGE_PAGES.fullmatch(found.name)
+        if size is not None:
+            pages[int(size[1]) * 1024] = int(size[1]) * 1024 * int(_read(found / "nr_hugepages") or 0)
+    return pages
+
+
+def _os_image(root: Path) -> str:
+    text = _first(root, "etc/os-release", "usr/lib/os-release")
+    if not text:
+        return "Unknown"
+    found = _PRETTY_NAME.search(text)
+    return found[1].strip('"') if found else "Linux"
+
+
+def _first(root: Path, *names: str) -> str:
+    return next((text for name in names if (text := _read(root / name))), "")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip().strip("\0")
+    except OSError:
+        return ""
