@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable
 
 from nodekit.objects.node import Node
-from pykubelet.decide import admission
+from pykubelet.decide import admission, resize
 from pykubelet.decide.admission import Rejected
 from pykubelet.model.pod import Pod
+from pykubelet.model.pod_state import ResizePending
 
 
 class NodeAdmission:
@@ -20,6 +21,13 @@ class NodeAdmission:
         node = self._node()
         if node is None or not node.status.allocatable:
             return None
-        others = (other for other in self._active() if other.uid != pod.uid)
         static = pod.metadata.annotations.get("kubernetes.io/config.source", "api") != "api"
-        return admission.of(pod, node, others, is_static=static)
+        return admission.of(pod, node, self._others(pod), is_static=static)
+
+    def resize(self, pod: Pod) -> ResizePending | None:
+        """Why a Pod that runs here cannot have the resources it asks for now; None if it can."""
+        node = self._node()
+        return resize.judge(pod, node, self._others(pod)) if node is not None and node.status.allocatable else None
+
+    def _others(self, pod: Pod) -> Iterable[Pod]:
+        return (other for other in self._active() if other.uid != pod.uid)

@@ -1,5 +1,6 @@
 """Carries actions out: each action of the closed union becomes calls to the runtime, the disk and the cgroups."""
 
+import contextlib
 import logging
 from typing import assert_never
 
@@ -11,6 +12,7 @@ from pykubelet.act.operations import to_its_end
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.act.sandbox import Sandboxes
 from pykubelet.act.stopping import ContainerStopper
+from pykubelet.errors import PodError
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
 
@@ -75,13 +77,23 @@ class Executor:
                 async with self._removals:
                     await to_its_end(self._stopper.remove(action.container))
             case actions.ResizeContainer():
-                await self._stopper.resize(memory, action)
+                await self._resize(memory, action)
             case actions.TearDown():
                 await to_its_end(self._tear_down(memory))
             case actions.Forget():
                 await to_its_end(self._forget(memory))
             case _:
                 assert_never(action)
+
+    async def _resize(self, memory: PodMemory, action: actions.ResizeContainer) -> None:
+        # The kernel lets no cgroup have more than the one around it: the Pod's grows first, and shrinks last.
+        with contextlib.suppress(OSError):
+            self._cgroups.update_pod(memory.pod)
+        await self._stopper.resize(memory, action)
+        try:
+            self._cgroups.update_pod(memory.pod)
+        except OSError as error:
+            raise PodError("ResizeError", f"the cgroup of the Pod cannot be changed: {error}") from error
 
     async def _tear_down(self, memory: PodMemory) -> None:
         await self._volumes.tear_down(memory.pod)

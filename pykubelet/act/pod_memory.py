@@ -6,6 +6,7 @@ All of it may be lost with the process: a new one finds out again, at worst with
 import dataclasses
 from collections.abc import Iterable
 
+from pykubelet.act.grants import Grants
 from pykubelet.errors import PodError
 from pykubelet.model import actions
 from pykubelet.model.actions import Action, Backoff, OpKey, StopReason
@@ -19,10 +20,13 @@ from pykubelet.model.status import PodStatus
 class PodMemory:
     """`pod` is the last that was wanted: the API forgets a Pod sooner than its containers are gone.
 
-    `status` is the last one reported. `volumes_stale`: what the volumes show may have changed since they were filled.
+    Its resources are those it was granted; `asked` is what the API says. `status` is the last one reported.
+    `volumes_stale`: what the volumes show may have changed since they were filled.
     """
 
     pod: Pod
+    asked: Pod
+    grants: Grants = dataclasses.field(default_factory=Grants)
     admitted: bool = False
     ending: Ending | None = None
     status: PodStatus | None = None
@@ -63,8 +67,10 @@ class PodMemory:
     def begun(self, action: Action) -> None:
         """Note that an operation starts."""
         match action:
-            case actions.StartContainer() if action.backoff is not None:
-                self.backoffs[action.name] = action.backoff
+            case actions.StartContainer():
+                self.grants.starts(self.pod, action.name)
+                if action.backoff is not None:
+                    self.backoffs[action.name] = action.backoff
             case actions.StopContainer():
                 self.stopped_for[action.container] = action.reason
             case actions.TearDown():
@@ -80,6 +86,8 @@ class PodMemory:
                 self.volumes_ready, self.torn_down = True, False
             case actions.TearDown():
                 self.torn_down = True
+            case actions.ResizeContainer():
+                self.grants.actuated[action.name] = action.to
             case actions.RemoveContainer():
                 self.stopped_for.pop(action.container, None)
             case _:

@@ -128,7 +128,9 @@ class PodWorkers:
             self._operations.cancel(uid, STARTING)
             if memory.ending.cause is EndingCause.REJECTED and seen is None:
                 memory.torn_down = True
-        else:
+        elif memory.admitted:
+            memory.pod = memory.grants.consider(memory.asked, self._near.admission.resize)
+        if memory.ending is None:
             self._near.holder.hold(uid, references.of(memory.pod))
         seen = seen or PodRuntime(uid=uid, namespace=memory.pod.metadata.namespace, name=memory.pod.metadata.name)
         memory.keep_only(container.id for container in seen.containers)
@@ -173,11 +175,11 @@ class PodWorkers:
                 log.info("pod %s/%s (%s) is not wanted here: it is removed", seen.namespace, seen.name, uid)
             assert wanted is not None or seen is not None
             pod = wanted if wanted is not None else orphans.pod_of(seen)  # type: ignore[arg-type]
-            memory = self._memories[uid] = PodMemory(pod)
-        elif wanted is not None and wanted is not memory.pod:
+            memory = self._memories[uid] = PodMemory(pod, asked=pod)
+        elif wanted is not None and wanted is not memory.asked:
             # Labels and annotations may show in volumes.
-            memory.volumes_stale |= wanted.metadata != memory.pod.metadata
-            memory.pod = wanted
+            memory.volumes_stale |= wanted.metadata != memory.asked.metadata
+            memory.asked, memory.pod = wanted, memory.grants.applied(wanted)
         return memory
 
     def _is_blocked(self, memory: PodMemory) -> bool:
@@ -225,6 +227,8 @@ class PodWorkers:
             probed=self._near.prober.verdicts(uid),
             backoffs=dict(memory.backoffs),
             stopped_for=dict(memory.stopped_for),
+            actuated=dict(memory.grants.actuated),
+            resize_pending=memory.grants.pending,
             max_restart_delay=self._max_restart_delay,
         )
 

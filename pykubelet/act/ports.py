@@ -9,7 +9,7 @@ from pykubelet.model.ids import ContainerId, Uid
 from pykubelet.model.kinds import ConfigMapOrNot, SecretOrNot, Service
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
-from pykubelet.model.pod_state import Probed
+from pykubelet.model.pod_state import Probed, ResizePending
 from pykubelet.model.status import PodStatus
 
 
@@ -90,6 +90,8 @@ class Admission(Protocol):
 
     def admit(self, pod: Pod) -> Rejected | None: ...
 
+    def resize(self, pod: Pod) -> ResizePending | None: ...
+
 
 class Volumes(Protocol):
     """Volumes on disk (act.volumes)."""
@@ -111,6 +113,8 @@ class Cgroups(Protocol):
     def parent(self, pod: Pod) -> str: ...
 
     def create_pod(self, pod: Pod) -> str: ...
+
+    def update_pod(self, pod: Pod) -> None: ...
 
     async def remove_pod(self, pod: Pod) -> None: ...
 

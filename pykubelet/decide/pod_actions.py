@@ -107,6 +107,8 @@ def _stop_unhealthy(draft: Draft, sandbox: SandboxId) -> None:
 
 def _resize(draft: Draft) -> None:
     state = draft.state
+    if state.resize_pending is not None:
+        draft.wake(draft.now + resize.RETRY)
     for seen in lookup.running(state.seen):
         asked = lookup.spec_of(state.pod, seen.name)
         if asked is None or asked[1] is Kind.EPHEMERAL or lookup.is_starting(state, seen.name):

@@ -1,0 +1,37 @@
+"""Remembers which resources a running Pod was granted, and which its containers have."""
+
+from collections.abc import Callable
+
+from pykubelet.decide import resize
+from pykubelet.model.actions import Actuated
+from pykubelet.model.container import ResourceRequirements
+from pykubelet.model.pod import Pod
+from pykubelet.model.pod_state import ResizePending
+
+
+class Grants:
+    """Of one Pod. Nothing is granted before the Pod is admitted; then it is what it asks for, until that changes."""
+
+    def __init__(self) -> None:
+        self.actuated: dict[str, Actuated] = {}
+        self.pending: ResizePending | None = None
+        self._granted: dict[str, ResourceRequirements] | None = None
+
+    def applied(self, asked: Pod) -> Pod:
+        """The Pod as it was granted."""
+        return resize.granted(asked, self._granted) if self._granted is not None else asked
+
+    def consider(self, asked: Pod, judge: Callable[[Pod], ResizePending | None]) -> Pod:
+        """The Pod as it is granted now: `judge` says why a change has to wait."""
+        if self._granted is None:
+            self._granted = resize.recalled(asked)
+        self.pending = judge(asked) if resize.is_asked(asked, self._granted) else None
+        if self.pending is None:
+            self._granted = resize.resources_of(asked)
+        return self.applied(asked)
+
+    def starts(self, pod: Pod, container: str) -> None:
+        """A container starts with what the Pod, as granted, says at this moment."""
+        own = resize.resources_of(pod).get(container)
+        if own is not None:
+            self.actuated[container] = Actuated(own, pod.spec.resources)
