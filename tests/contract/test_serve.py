@@ -341,6 +341,29 @@ def test_a_container_that_does_not_run_takes_no_command(cluster: Cluster) -> Non
     assert b'container not found ("late")' in refused.stderr
 
 
+WEBSOCKET = """
+import asyncio, ssl, sys, aiohttp
+async def main(folder, url):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(folder + "/apiserver-kubelet-client.crt", folder + "/apiserver-kubelet-client.key")
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(url, ssl=context, protocols=["v4.channel.k8s.io"]) as stream:
+            await stream.send_bytes(b"\\0typed\\n")
+            async for message in stream:
+                print(message.data)
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_a_websocket_reaches_the_command_too(cluster: Cluster) -> None:
+    url = f"https://{ADDRESS}:10250/exec/default/web/main?command=head&command=-n1&input=1&output=1"
+    done = cluster.within(sys.executable, "-c", WEBSOCKET, str(cluster.folder / "pki"), url)
+    frames = done.stdout.decode().splitlines()
+    assert r"b'\x01typed\n'" in frames, done.stderr.decode()
+    assert '"status":"Success"' in frames[-1]
+
+
 # -- port-forward and attach
 
 
