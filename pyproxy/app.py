@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
 from nodekit.kube import auth
@@ -15,26 +16,52 @@ from nodekit.kube.client import Client
 from nodekit.kube.events import Recorder
 from nodekit.kube.transport import Transport
 from nodekit.objects import meta
+from nodekit.objects.meta import Key
 from pyproxy import VERSION
+from pyproxy.act.conntrack import sysctls
 from pyproxy.act.conntrack.flows import Conntrack
 from pyproxy.act.nftables.kernel import Kernel
 from pyproxy.act.sync import Sync, Synced
+from pyproxy.config.settings import Settings
 from pyproxy.desired.world import World
 from pyproxy.model.address import Family
-from pyproxy.model.settings import Settings
+from pyproxy.model.options import Options
+from pyproxy.model.transaction import Transaction
+from pyproxy.observe.addresses import Addresses
+from pyproxy.observe.tables import Tables
 from pyproxy.report import http
 from pyproxy.report.health import Health
 from pyproxy.report.metrics import Metrics
+from pyproxy.report.service_health import Check, ServiceHealth
 
 log = logging.getLogger(__name__)
 
+_RESTART = Backoff(base=1.0, cap=30.0)
+_LARGE = 1000
 
-def main(settings: Settings, *, shown: Callable[[], object]) -> None:
+
+def prepare(settings: Settings) -> None:
+    """What needs full root privileges and is done once: the size and the timeouts of the connection table."""
+    sysctls.apply(settings.conntrack)
+
+
+def cleanup() -> None:
+    """Remove our tables; nobody else's rules are touched."""
+    kernel = Kernel()
+    try:
+        for family in Family:
+            if kernel.delete_table(family):
+                log.info("table %s pyproxy is removed", family.word)
+    finally:
+        kernel.close()
+
+
+def main(options: Options, *, shown: Callable[[], object]) -> None:
     """Proxy until SIGTERM or SIGINT. `shown` is the configuration as /configz shows it. Raises AuthError."""
     # pyroute2 opens its sockets with an event loop of its own, which must not be within ours.
     kernel, conntrack = Kernel(), Conntrack()
     try:
-        asyncio.run(_until_told(_run(settings, kernel, conntrack, shown=shown)))
+        asyncio.run(_until_told(_run(options, kernel, conntrack, shown=shown)))
     finally:
         kernel.close()
         conntrack.close()
@@ -49,26 +76,38 @@ async def _until_told(work: Coroutine[None, None, None]) -> None:
         await task
 
 
-async def _run(settings: Settings, kernel: Kernel, conntrack: Conntrack, *, shown: Callable[[], object]) -> None:
-    clock = SystemClock()
-    families = _families()
-    health = Health(clock, timeout=2 * settings.sync_period)
+async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown: Callable[[], object]) -> None:
+    clock, metrics, families = SystemClock(), Metrics(), _families()
+    health = Health(clock, timeout=2 * options.sync_period)
     health.expect(*families)
-    metrics = Metrics()
-    credentials = auth.load(Path(settings.kubeconfig)) if settings.kubeconfig else auth.in_cluster(os.environ)
-    async with Transport(credentials, user_agent=f"pyproxy/{VERSION}") as transport:
+    async with Transport(_credentials(options), user_agent=f"pyproxy/{VERSION}") as transport:
         client = Client(transport)
-        world = World(client, settings, machine_ips=tuple)
-        recorder = Recorder(client, component="kube-proxy", host=settings.node, clock=clock)
-        sync = Sync(world, kernel, families=families, clock=clock, conntrack=conntrack)
-        sync.min_interval = settings.min_sync_period
-        _report(sync, world, health=health, metrics=metrics)
+        addresses = Addresses()
+        world = World(client, options, machine_ips=lambda: addresses.current)
+        recorder = Recorder(client, component="kube-proxy", host=options.node, clock=clock)
+        tables = Tables(kernel.port)
+        writer = _Unheard(kernel, tables)
+        sync = Sync(world, writer, families=families, clock=clock, conntrack=conntrack)
+        sync.min_interval = options.min_sync_period
+        addresses.subscribe(sync.wake_all)
+        tables.subscribe(sync.refill)
+
+        def refused(service: Key, message: str) -> None:
+            about = meta.ObjectReference(kind="Service", namespace=service.namespace, name=service.name)
+            recorder.warning(about, "FailedToStartServiceHealthcheck", message=message)
+
+        checks = ServiceHealth(lambda: health.answer().healthy, refused=refused)
+        _report(sync, world, health=health, metrics=metrics, checks=checks)
         world.subscribe(sync.wake, sync.wake_all)
 
         async def begin() -> None:
             await world.synced()
             sync.wake_all()
-            await sync.run()
+            async with Tasks() as inner:
+                inner.start("sync", sync.run)
+                # Told only of what comes after our own first load: that alone would be a notice for every element.
+                await sync.settled.wait()
+                inner.start("tables", tables.run, restart=_RESTART)
 
         def eligible() -> bool:
             myself = world.myself
@@ -77,22 +116,49 @@ async def _run(settings: Settings, kernel: Kernel, conntrack: Conntrack, *, show
         health_app = http.health_app(health, metrics, eligible=eligible)
         metrics_app = http.metrics_app(metrics, mode="nftables", config=shown)
         async with (
-            http.serving(health_app, settings.healthz_bind, name="healthz"),
-            http.serving(metrics_app, settings.metrics_bind, name="metrics"),
+            http.serving(health_app, options.healthz_bind, name="healthz"),
+            http.serving(metrics_app, options.metrics_bind, name="metrics"),
             Tasks() as tasks,
         ):
             tasks.start("events", recorder.run)
+            tasks.start("addresses", addresses.run, restart=_RESTART)
             tasks.start("mirrors", world.run)
-            tasks.start("sync", begin)
-            recorder.normal(_about(settings.node), "Starting", message="")
+            tasks.start("health checks", checks.run, restart=_RESTART)
+            tasks.start("proxy", begin)
+            recorder.normal(_about(options.node), "Starting", message="")
 
 
-def cleanup() -> None:
-    """Remove our tables; nobody else's rules are touched."""
-    kernel = Kernel()
-    for family in Family:
-        if kernel.delete_table(family):
-            log.info("table %s pyproxy is removed", family.word)
+class _Unheard:
+    """A kernel whose large transactions the monitor of our tables does not hear."""
+
+    def __init__(self, kernel: Kernel, tables: Tables) -> None:
+        self._kernel = kernel
+        self._tables = tables
+
+    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
+        """As the kernel's own."""
+        if transaction.fresh or transaction.size > _LARGE:
+            with self._tables.deaf():
+                self._kernel.apply(transaction, from_nothing=from_nothing)
+        else:
+            self._kernel.apply(transaction, from_nothing=from_nothing)
+
+    def chain_names(self, family: Family) -> set[str]:
+        """As the kernel's own."""
+        return self._kernel.chain_names(family)
+
+
+def _credentials(options: Options) -> auth.Credentials:
+    found = auth.load(Path(options.kubeconfig)) if options.kubeconfig else auth.in_cluster(os.environ)
+    if options.server:
+        cluster = auth.Cluster(
+            (options.server.rstrip("/"),),
+            authority=found.cluster.authority,
+            insecure=found.cluster.insecure,
+            server_name=found.cluster.server_name,
+        )
+        return auth.Credentials(cluster, found.identity)
+    return found
 
 
 def _about(node: str) -> meta.ObjectReference:
@@ -107,15 +173,22 @@ def _families() -> tuple[Family, ...]:
     return tuple(Family)
 
 
-def _report(sync: Sync, world: World, *, health: Health, metrics: Metrics) -> None:
+def _report(sync: Sync, world: World, *, health: Health, metrics: Metrics, checks: ServiceHealth) -> None:
     def written(synced: Synced) -> None:
         name = synced.family.api_name
         health.updated(synced.family)
-        metrics.sync.labels(name).observe(synced.seconds)
-        (metrics.full_sync if synced.whole else metrics.partial_sync).labels(name).observe(synced.seconds)
-        metrics.last_sync.labels(name).set_to_current_time()
+        metrics.synced(name, whole=synced.whole, seconds=synced.seconds)
+        for service in synced.services:
+            metrics.programmed(name, world.take_triggers(service, synced.family))
+            found = world.health_check(service)
+            checks.put(service, None if found is None else Check(service, *found))
         level = logging.INFO if synced.whole else logging.DEBUG
         log.log(level, "%s in sync: %d services in %.1fms", name, len(synced.services), synced.seconds * 1000)
 
+    def queued(*_: object) -> None:
+        health.queued()
+        metrics.queued()
+
     sync.subscribe(written)
-    world.subscribe(lambda *_: health.queued(), health.queued)
+    sync.on_failure(lambda family: metrics.failures.labels(family.api_name).inc())
+    world.subscribe(queued, queued)

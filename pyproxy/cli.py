@@ -1,87 +1,71 @@
 """The command line."""
 
 import argparse
+import dataclasses
 import logging
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
+import msgspec
 
+from nodekit import config, logs, yamltree
+from nodekit.config import Document
 from nodekit.kube import auth
-from pyproxy import KUBERNETES_VERSION, app, errors
-from pyproxy.model import address as addresses
-from pyproxy.model.address import Prefix
-from pyproxy.model.settings import DetectLocal, Settings
+from pyproxy import KUBERNETES_VERSION, app, errors, flags, translate
+from pyproxy.config import effects, load, validate
+from pyproxy.config.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the agent; the exit code."""
-    options = _parser().parse_args(arguments)
-    if options.version:
+    """Run the agent; the exit code: 0 when it was told to end, 1 when it can't go on, 2 for a wrong command line."""
+    given = flags.parser().parse_args(arguments)
+    if given.version:
         print(f"Kubernetes v{KUBERNETES_VERSION}")
         return 0
-    logging.basicConfig(
-        level=logging.DEBUG if options.v >= 4 else logging.INFO,
-        format="%(levelname).1s%(asctime)s %(name)s] %(message)s",
-        stream=sys.stderr,
-    )
     try:
-        if options.cleanup:
-            app.cleanup()
-            return 0
-        config = _load(options.config)
-        settings = _settings(config, options)
-        app.main(settings, shown=lambda: config)
-    except (errors.ProxyError, auth.AuthError) as error:
+        return _run(given)
+    except (errors.ProxyError, auth.AuthError, config.ConfigError, OSError) as error:
         print(f"pyproxy: {error}", file=sys.stderr)
         return 1
+
+
+def _run(given: argparse.Namespace) -> int:
+    document = _document(given)
+    settings = document.settings
+    if given.write_config_to is not None:
+        given.write_config_to.write_text(load.text(settings))
+        return 0
+    logs.setup(settings.logging)
+    for problem in effects.warnings(document):
+        log.warning("%s", problem)
+    if settings.mode == "iptables":
+        log.warning("mode iptables is not offered yet: Services are served by nftables")
+    if given.cleanup:
+        app.cleanup()
+        return 0
+    app.prepare(settings)
+    if given.init_only:
+        return 0
+    options = translate.options(settings, document=document, server=given.master)
+    app.main(options, shown=lambda: config.render(settings))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pyproxy", description="Makes Service addresses work on this node.")
-    parser.add_argument("--config", type=Path, help="a KubeProxyConfiguration file")
-    parser.add_argument("--kubeconfig", default="", help="credentials, when the file names none")
-    parser.add_argument("--hostname-override", default="", help="the name of this node's Node object")
-    parser.add_argument("--cluster-cidr", default="", help="where Pods' addresses are from, when the file does not say")
-    parser.add_argument("--cleanup", action="store_true", help="remove every rule of ours and exit")
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
-    parser.add_argument("-v", "--v", type=int, default=0, help="how much to log")
-    return parser
-
-
-def _load(path: Path | None) -> dict[str, Any]:
-    if path is None:
-        return {}
+def _document(given: argparse.Namespace) -> Document[Settings]:
+    """The configuration of the file, or else of the flags; raises ConfigError with every mistake."""
+    if given.config is not None:
+        document = load.load(given.config)
+        return dataclasses.replace(document, settings=flags.apply_always(document.settings, given))
+    settings = flags.apply_always(flags.apply(Settings(), given), given)
     try:
-        found = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise errors.SettingsError(f"{path}: {error}") from error
-    if not isinstance(found, dict):
-        raise errors.SettingsError(f"{path}: not a KubeProxyConfiguration")
-    return found
-
-
-def _settings(config: dict[str, Any], options: argparse.Namespace) -> Settings:
-    nftables, detect = config.get("nftables") or {}, config.get("detectLocal") or {}
-    interface = detect.get("bridgeInterface") or detect.get("interfaceNamePrefix") or ""
-    node_ports = config.get("nodePortAddresses") or ["primary"]
-    return Settings(
-        node=options.hostname_override or config.get("hostnameOverride") or socket.gethostname().lower(),
-        kubeconfig=(config.get("clientConnection") or {}).get("kubeconfig") or options.kubeconfig,
-        masquerade_bit=int(nftables.get("masqueradeBit", 14)),
-        masquerade_all=bool(nftables.get("masqueradeAll", False)),
-        detect_local=DetectLocal(config.get("detectLocalMode") or "ClusterCIDR"),
-        cluster_cidrs=_prefixes(config.get("clusterCIDR") or options.cluster_cidr),
-        interface=interface,
-        node_ports=None if node_ports == ["primary"] else _prefixes(",".join(node_ports)),
-        healthz_bind=config.get("healthzBindAddress") or "0.0.0.0:10256",
-        metrics_bind=config.get("metricsBindAddress") or "127.0.0.1:10249",
-    )
-
-
-def _prefixes(text: str) -> tuple[Prefix, ...]:
-    return tuple(p for p in map(addresses.parse_prefix, text.split(",")) if p is not None)
+        settings = msgspec.convert(msgspec.to_builtins(settings), Settings)
+    except msgspec.ValidationError as error:
+        raise errors.SettingsError(f"command line: {error}") from error
+    document = Document(settings, {}, [], yamltree.Place(str(Path("command line")), 0))
+    problems = [*validate.problems(document)]
+    if problems:
+        raise config.ConfigError(problems)
+    return document

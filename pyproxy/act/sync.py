@@ -115,6 +115,8 @@ class Sync:
         self._all = True
         self._event = asyncio.Event()
         self._listeners: list[Callable[[Synced], None]] = []
+        self._failed: list[Callable[[Family], None]] = []
+        self.settled = asyncio.Event()  # set once every family has been written
         self.min_interval = 0.005
 
     @property
@@ -125,6 +127,10 @@ class Sync:
     def subscribe(self, listener: Callable[[Synced], None]) -> None:
         """Be told whenever a family's ruleset has been written."""
         self._listeners.append(listener)
+
+    def on_failure(self, listener: Callable[[Family], None]) -> None:
+        """Be told whenever the kernel refuses a family's ruleset."""
+        self._failed.append(listener)
 
     def wake(self, *services: Key) -> None:
         """Something about these Services has changed."""
@@ -188,6 +194,8 @@ class Sync:
                 synced = Synced(family, whole, self._clock.monotonic() - began, frozenset(woken))
                 for listener in self._listeners:
                     listener(synced)
+        if not any(side.whole for side in self._sides.values()):
+            self.settled.set()
 
     def _put(self, service: Key, family: Family, side: _Side) -> None:
         """One Service's programs; a Service that can't be understood keeps the ones it has, alone."""
@@ -238,15 +246,21 @@ class Sync:
                 return True
             except errors.RulesetError as error:
                 log.warning("%s; writing the whole table anew", error)
+                self._tell_failure(family)
                 side.whole = True
         try:
             self._refill(family, side)
         except errors.RulesetError as error:
             side.failures += 1
+            self._tell_failure(family)
             log.error("%s; tried again in %.1fs", error, _RETRY.delay(side.failures))
             return False
         side.whole, side.failures = False, 0
         return True
+
+    def _tell_failure(self, family: Family) -> None:
+        for listener in self._failed:
+            listener(family)
 
     def _refill(self, family: Family, side: _Side) -> None:
         whole = side.ruleset.whole()

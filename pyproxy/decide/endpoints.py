@@ -9,6 +9,7 @@ from pyproxy.model import service
 from pyproxy.model.address import Address, Family
 from pyproxy.model.ports import Endpoint, PortName, Protocol
 
+FAMILIES: Final = {family.api_name: family for family in Family}
 _PROTOCOLS: Final = {protocol.name: protocol for protocol in Protocol}
 
 SliceEndpoints = dict[PortName, tuple[Endpoint, ...]]
@@ -26,7 +27,7 @@ def owner(found: service.EndpointSlice) -> Key | None:
 
 def read(found: service.EndpointSlice, node: str) -> SliceEndpoints:
     """The endpoints of a slice by port. Ports without a name or number and endpoints that don't parse are left out."""
-    family = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}.get(found.address_type)
+    family = FAMILIES.get(found.address_type)
     name = owner(found)
     if family is None or name is None:
         return {}

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pyproxy.decide import chains
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Address, Family, Prefix
-from pyproxy.model.settings import DetectLocal, Settings
+from pyproxy.model.options import DetectLocal, Options
 
 
 def decide(
-    settings: Settings,
+    options: Options,
     family: Family,
     *,
     node_ips: Iterable[Address],
@@ -17,27 +17,27 @@ def decide(
     machine_ips: Iterable[Address],
     service_cidrs: Iterable[Prefix],
 ) -> chains.Policy:
-    """The policy of a family from the settings, the Node object and the machine's addresses."""
+    """The policy of a family from the options, the Node object and the machine's addresses."""
     return chains.Policy(
         family,
-        masquerade_mark=1 << settings.masquerade_bit,
-        masquerade_all=settings.masquerade_all,
-        local_source=_local_source(settings, family, pod_cidrs),
-        node_port_ips=_node_port_ips(settings, family, node_ips, machine_ips),
+        masquerade_mark=1 << options.masquerade_bit,
+        masquerade_all=options.masquerade_all,
+        local_source=_local_source(options, family, pod_cidrs),
+        node_port_ips=_node_port_ips(options, family, node_ips, machine_ips),
         service_cidrs=tuple(sorted((p for p in service_cidrs if p.family is family), key=str)),
     )
 
 
-def _local_source(settings: Settings, family: Family, pod_cidrs: Iterable[Prefix]) -> chains.LocalSource | None:
-    match settings.detect_local:
+def _local_source(options: Options, family: Family, pod_cidrs: Iterable[Prefix]) -> chains.LocalSource | None:
+    match options.detect_local:
         case DetectLocal.CLUSTER_CIDR:
-            return _first(settings.cluster_cidrs, family)
+            return _first(options.cluster_cidrs, family)
         case DetectLocal.NODE_CIDR:
             return _first(pod_cidrs, family)
         case DetectLocal.BRIDGE_INTERFACE:
-            return rs.InputInterface(settings.interface) if settings.interface else None
+            return rs.InputInterface(options.interface) if options.interface else None
         case DetectLocal.INTERFACE_NAME_PREFIX:
-            return rs.InputInterface(settings.interface + "*") if settings.interface else None
+            return rs.InputInterface(options.interface + "*") if options.interface else None
 
 
 def _first(prefixes: Iterable[Prefix], family: Family) -> rs.SourceIn | None:
@@ -45,15 +45,14 @@ def _first(prefixes: Iterable[Prefix], family: Family) -> rs.SourceIn | None:
 
 
 def _node_port_ips(
-    settings: Settings, family: Family, node_ips: Iterable[Address], machine_ips: Iterable[Address]
+    options: Options, family: Family, node_ips: Iterable[Address], machine_ips: Iterable[Address]
 ) -> tuple[Address, ...] | None:
-    if settings.node_ports is None:
-        return tuple(sorted({ip for ip in node_ips if len(ip) == family.value}))
-    wanted = [prefix for prefix in settings.node_ports if prefix.family is family]
-    if not settings.node_ports or any(prefix.length == 0 for prefix in wanted):
+    chosen = options.node_ports
+    if chosen.everywhere:
         return None
-    chosen = {ip for ip in machine_ips if any(ip in prefix for prefix in wanted) and not _loopback(ip)}
-    return tuple(sorted(chosen))
+    found = {ip for ip in node_ips if chosen.primary}
+    found |= {ip for ip in machine_ips if any(ip in prefix for prefix in chosen.prefixes)}
+    return tuple(sorted(ip for ip in found if len(ip) == family.value and not _loopback(ip)))
 
 
 def _loopback(address: Address) -> bool:

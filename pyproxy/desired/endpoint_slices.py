@@ -20,6 +20,7 @@ class Slice:
     """What is kept of an EndpointSlice. `triggered` is when its last change began, if it says so."""
 
     owner: Key
+    family: Family
     endpoints: endpoints.SliceEndpoints
     triggered: datetime | None = None
 
@@ -29,7 +30,10 @@ def reflector(client: Client, node: str) -> watch.Reflector[service.EndpointSlic
 
     def keep(found: service.EndpointSlice) -> Slice | None:
         owner = endpoints.owner(found)
-        return None if owner is None else Slice(owner, endpoints.read(found, node), _triggered(found))
+        family = endpoints.FAMILIES.get(found.address_type)
+        if owner is None or family is None:
+            return None
+        return Slice(owner, family, endpoints.read(found, node), _triggered(found))
 
     return watch.Reflector(client, service.ENDPOINT_SLICES, keep=keep, selection=_SELECTION)
 
@@ -68,7 +72,3 @@ class Index:
         """A port's endpoints in a family from all slices."""
         held = self._slices.get(port.service)
         return () if held is None else endpoints.merge((one.endpoints for one in held.values()), port, family)
-
-    def triggers(self, owner: Key) -> list[datetime]:
-        """When the last changes of a Service's slices began."""
-        return [one.triggered for one in self._slices.get(owner, {}).values() if one.triggered is not None]

@@ -9,21 +9,22 @@ from nodekit.objects.meta import Key
 from pyproxy.decide import chains, policies, topology
 from pyproxy.desired import endpoint_slices, node, service_cidrs, services
 from pyproxy.model.address import Address, Family
+from pyproxy.model.options import Options
 from pyproxy.model.ports import Endpoint, PortName, ServicePort
-from pyproxy.model.settings import Settings
 
 
 class World:
     """The mirrors and what they add up to. `machine_ips` gives the addresses this machine has now."""
 
-    def __init__(self, client: Client, settings: Settings, *, machine_ips: Callable[[], Iterable[Address]]) -> None:
-        self._settings = settings
+    def __init__(self, client: Client, options: Options, *, machine_ips: Callable[[], Iterable[Address]]) -> None:
+        self._options = options
         self._machine_ips = machine_ips
         self._services = services.reflector(client)
-        self._slices = endpoint_slices.reflector(client, settings.node)
-        self._node = node.reflector(client, settings.node)
+        self._slices = endpoint_slices.reflector(client, options.node)
+        self._node = node.reflector(client, options.node)
         self._service_cidrs = service_cidrs.reflector(client)
         self._index = endpoint_slices.Index()
+        self._triggers: dict[tuple[Key, Family], list[float]] = {}
 
     def subscribe(self, wake: Callable[..., None], wake_all: Callable[[], None]) -> None:
         """Be told which Services have changed, and when all may have."""
@@ -33,6 +34,9 @@ class World:
                 wake(change.key)
 
         def slice_changed(change: watch.Change[endpoint_slices.Slice]) -> None:
+            new = change.new
+            if new is not None and new.triggered not in (None, change.old and change.old.triggered):
+                self._triggers.setdefault((new.owner, new.family), []).append(new.triggered.timestamp())
             wake(*self._index.take(change))
 
         def node_changed(change: watch.Change[node.Self]) -> None:
@@ -58,7 +62,7 @@ class World:
     @property
     def myself(self) -> node.Self | None:
         """This node's object, if the API server has one."""
-        return self._node.store.get(Key("", self._settings.node))
+        return self._node.store.get(Key("", self._options.node))
 
     def services(self) -> Iterable[Key]:
         """Every Service there is."""
@@ -73,14 +77,28 @@ class World:
         """A port's endpoints in a family."""
         return self._index.endpoints(port, family)
 
-    def triggers(self, service: Key) -> list[float]:
-        """When the last changes of a Service's endpoints began, in Unix time."""
-        return [moment.timestamp() for moment in self._index.triggers(service)]
+    def health_check(self, service: Key) -> tuple[int, int] | None:
+        """A Service's healthCheckNodePort and how many of this node's addresses are ready; None when it has none."""
+        for family, ports in self._services.store.get(service, {}).items():
+            port = ports[0].health_check_node_port
+            if port:
+                ready = {
+                    endpoint.address
+                    for one in ports
+                    for endpoint in self.endpoints(one.name, family)
+                    if endpoint.local and endpoint.ready
+                }
+                return port, len(ready)
+        return None
+
+    def take_triggers(self, service: Key, family: Family) -> list[float]:
+        """When changes of a Service's endpoints began that were not taken before, in Unix time."""
+        return self._triggers.pop((service, family), [])
 
     def place(self) -> topology.Place:
         """Where this node is."""
         myself = self.myself
-        return topology.Place(self._settings.node, "" if myself is None else myself.zone)
+        return topology.Place(self._options.node, "" if myself is None else myself.zone)
 
     def node_ip(self, family: Family) -> Address | None:
         """The node's own address."""
@@ -92,7 +110,7 @@ class World:
         myself = self.myself
         node_ip = self.node_ip(family)
         return policies.decide(
-            self._settings,
+            self._options,
             family,
             node_ips=() if node_ip is None else (node_ip,),
             pod_cidrs=() if myself is None else myself.pod_cidrs,

@@ -1,9 +1,13 @@
 """The proxy's metrics, under the names dashboards and alerts know."""
 
+import time
+from collections.abc import Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
+
+from pyproxy.model.address import Family
 
 _SYNC_BUCKETS: Final = tuple(0.001 * 2**n for n in range(15))
 _PROGRAMMING_BUCKETS: Final = (
@@ -79,3 +83,22 @@ class Metrics:
         self.conntrack_deleted = counter(
             "conntrack_reconciler_deleted_entries_total", "Entries deleted by conntrack reconciler"
         )
+        self._started = time.time()
+
+    def queued(self) -> None:
+        """A change waits to be written."""
+        for family in Family:
+            self.last_queued.labels(family.api_name).set_to_current_time()
+
+    def synced(self, family: str, *, whole: bool, seconds: float) -> None:
+        """A family's ruleset has been written."""
+        self.sync.labels(family).observe(seconds)
+        (self.full_sync if whole else self.partial_sync).labels(family).observe(seconds)
+        self.last_sync.labels(family).set_to_current_time()
+
+    def programmed(self, family: str, triggers: Iterable[float]) -> None:
+        """Changes of endpoints that began at these times are in force; those before our start tell nothing of us."""
+        now = time.time()
+        for moment in triggers:
+            if self._started < moment <= now:
+                self.programming.labels(family).observe(now - moment)

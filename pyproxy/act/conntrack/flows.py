@@ -11,11 +11,11 @@ from typing import Final
 from pyroute2.netlink.nlsocket import NetlinkSocket
 
 from pyproxy import errors
-from pyproxy.act.nftables import wire
 from pyproxy.decide import stale_flows
 from pyproxy.decide.stale_flows import Flow
 from pyproxy.model import keys
 from pyproxy.model.address import Address, Family
+from pyproxy.netlink import wire
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Conntrack:
 
     def _answers(self) -> Iterator[bytes]:
         while True:
-            for kind, _, sequence, payload in wire.messages(self._socket.recv(1 << 20)):
+            for kind, _, sequence, _, payload in wire.messages(self._socket.recv(1 << 20)):
                 if sequence != self._sequence:
                     continue
                 if kind == wire.DONE:

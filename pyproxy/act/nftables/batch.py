@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pyproxy.act.nftables import elements, sets, statements, wire
-from pyproxy.act.nftables.wire import Flag, Message
+from pyproxy.act.nftables import elements, sets, statements
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Family
 from pyproxy.model.ruleset import Chain, Set
 from pyproxy.model.transaction import Transaction
+from pyproxy.netlink import wire
+from pyproxy.netlink.wire import Flag, Message
 
 
 @dataclass(frozen=True, slots=True)

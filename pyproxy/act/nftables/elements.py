@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from pyproxy.act.nftables import statements, wire
+from pyproxy.act.nftables import statements
 from pyproxy.model import ruleset as rs
 from pyproxy.model.ruleset import ChainKey, Element, Kind, Set, Value, Verdict
+from pyproxy.netlink import wire
 
 _LIST_LIMIT: Final = 65_000  # an attribute's length has 16 bits
 _HEAD: Final = struct.Struct("=HHHHHH")

@@ -13,12 +13,13 @@ from typing import Final
 from pyroute2.netlink.nlsocket import NetlinkSocket
 
 from pyproxy import errors
-from pyproxy.act.nftables import batch, wire
+from pyproxy.act.nftables import batch
 from pyproxy.act.nftables.batch import Command
-from pyproxy.act.nftables.wire import Flag, Message
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Family
 from pyproxy.model.transaction import Transaction
+from pyproxy.netlink import wire
+from pyproxy.netlink.wire import Flag, Message
 
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _RECEIVE_BUFFER: Final = 8 << 20
@@ -33,9 +34,15 @@ class Kernel:
     def __init__(self, netns: str | None = None) -> None:
         self._carrier = NetlinkSocket(family=wire.NETLINK_NETFILTER, netns=netns, ext_ack=True)
         self._socket: socket.socket = self._carrier.asyncore.socket
+        self._socket.bind((0, 0))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         self._send_buffer = 0
         self._sequence = 1
+
+    @property
+    def port(self) -> int:
+        """What the kernel calls this socket when it tells others of our changes."""
+        return int(self._socket.getsockname()[0]) & 0xFFFFFFFF  # Python reads it signed
 
     def close(self) -> None:
         """Give the socket back."""
@@ -122,7 +129,7 @@ class Kernel:
                 answers = self._socket.recv(1 << 20, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 break
-            for kind, flags, sequence, payload in wire.messages(answers):
+            for kind, flags, sequence, _, payload in wire.messages(answers):
                 if kind == wire.ERROR:
                     (code,) = struct.unpack_from("=i", payload)
                     if code:
@@ -140,7 +147,7 @@ class Kernel:
         flags = Flag.REQUEST | Flag.DUMP
         self._send(wire.message(_SUBSYSTEM | kind, flags, self._sequence, family=_NUMBERS[family], body=body))
         while True:
-            for answer, _, sequence, payload in wire.messages(self._socket.recv(1 << 20)):
+            for answer, _, sequence, _, payload in wire.messages(self._socket.recv(1 << 20)):
                 if sequence != self._sequence:
                     continue
                 if answer == wire.DONE:

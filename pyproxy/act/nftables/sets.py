@@ -3,10 +3,10 @@
 import struct
 from typing import Final
 
-from pyproxy.act.nftables import wire
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Family
 from pyproxy.model.ruleset import Field, SetSpec, Value
+from pyproxy.netlink import wire
 
 _CONSTANT_FLAGS: Final = {"interval": 0x4, "map": 0x8, "timeout": 0x10, "eval": 0x20, "concat": 0x80}
 _VERDICT_TYPE: Final = 0xFFFFFF00

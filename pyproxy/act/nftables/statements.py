@@ -4,10 +4,10 @@ import struct
 from typing import Final, assert_never
 
 from pyproxy.act.nftables import sets
-from pyproxy.act.nftables.wire import attribute, nest, string, u32, u64
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Family
 from pyproxy.model.ruleset import Field, Rule, Statement
+from pyproxy.netlink.wire import attribute, nest, string, u32, u64
 
 _EQUAL, _NOT_EQUAL = 0, 1
 _NETWORK, _TRANSPORT = 1, 2

@@ -3,7 +3,7 @@
 import enum
 import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 NETLINK_NETFILTER: Final = 12
 NFNL_SUBSYS_NFTABLES: Final = 10
@@ -100,12 +100,22 @@ def attributes(payload: bytes | memoryview) -> dict[int, bytes]:
     return found
 
 
-def messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """The (type, flags, sequence, payload) of every message."""
+class Received(NamedTuple):
+    """A message from the kernel; `port` names the socket whose request it is about."""
+
+    kind: int
+    flags: int
+    sequence: int
+    port: int
+    payload: bytes
+
+
+def messages(data: bytes) -> Iterator[Received]:
+    """Every message of what a socket received."""
     offset = 0
     while offset + _NETLINK.size <= len(data):
-        length, kind, flags, sequence, _ = _NETLINK.unpack_from(data, offset)
+        length, kind, flags, sequence, port = _NETLINK.unpack_from(data, offset)
         if length < _NETLINK.size:
             return
-        yield kind, flags, sequence, data[offset + _NETLINK.size : offset + length]
+        yield Received(kind, flags, sequence, port, data[offset + _NETLINK.size : offset + length])
         offset += (length + 3) & ~3

@@ -1,4 +1,4 @@
-"""What the agent runs with, whatever file or flag it came from."""
+"""What the agent runs with, whatever file or flag it came from. No I/O."""
 
 import enum
 from dataclasses import dataclass
@@ -16,22 +16,29 @@ class DetectLocal(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything the loops need to know of the configuration.
+class NodePorts:
+    """Which of the machine's addresses answer NodePorts: the Node's own, all but loopback, those in the prefixes."""
 
-    `node_ports` holds the prefixes of addresses that answer NodePorts; None means the node's own (primary) ones, an
-    empty tuple all of them. Empty bind addresses mean that server is not wanted.
-    """
+    primary: bool = True
+    everywhere: bool = False
+    prefixes: tuple[Prefix, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the loops need to know of the configuration. Durations are seconds; an empty kubeconfig means a Pod's."""
 
     node: str
     kubeconfig: str = ""
+    server: str = ""
     masquerade_bit: int = 14
     masquerade_all: bool = False
     detect_local: DetectLocal = DetectLocal.CLUSTER_CIDR
     cluster_cidrs: tuple[Prefix, ...] = ()
     interface: str = ""
-    node_ports: tuple[Prefix, ...] | None = None
+    node_ports: NodePorts = NodePorts()
     healthz_bind: str = "0.0.0.0:10256"
     metrics_bind: str = "127.0.0.1:10249"
+    bind_hard_fail: bool = False
     sync_period: float = 30.0
     min_sync_period: float = 0.005

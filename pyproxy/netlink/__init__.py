@@ -1,0 +1,1 @@
+"""Netlink as bytes, below whoever speaks it."""

@@ -1,0 +1,86 @@
+"""Notices when somebody else changes our tables: `nft flush ruleset`, an edit by hand, another proxy."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from pyproxy.model import ruleset as rs
+from pyproxy.netlink import wire
+
+log = logging.getLogger(__name__)
+
+_GROUP: Final = 7  # NFNLGRP_NFTABLES
+_SOL_NETLINK, _ADD_MEMBERSHIP, _DROP_MEMBERSHIP = 270, 1, 2
+_SO_RCVBUFFORCE: Final = 33
+_BUFFER: Final = 4 << 20
+_OURS: Final = rs.TABLE.encode() + b"\0"
+_SETTLE: Final = 0.02
+
+
+class Tables:
+    """Tells when a process other than netlink port `own_port` has changed a table of our name."""
+
+    def __init__(self, own_port: int) -> None:
+        self._own_port = own_port
+        self._touched: list[Callable[[], None]] = []
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, wire.NETLINK_NETFILTER)
+        self._socket.bind((0, 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        self._socket.setblocking(False)
+        self._listening = False
+
+    def subscribe(self, touched: Callable[[], None]) -> None:
+        """Be told of each such change."""
+        self._touched.append(touched)
+
+    @contextlib.contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Hear nothing while the block runs: a large change of our own would be a notice for each of its elements."""
+        if self._listening:
+            self._socket.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, _GROUP)
+        try:
+            yield
+        finally:
+            if self._listening:
+                self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
+
+    async def run(self) -> None:
+        """Listen until cancelled. What was missed counts as a change."""
+        loop = asyncio.get_running_loop()
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
+        self._listening = True
+        try:
+            while True:
+                try:
+                    foreign = self._foreign(await loop.sock_recv(self._socket, 1 << 18))
+                except OSError as error:
+                    if error.errno != errno.ENOBUFS:
+                        raise
+                    foreign = True
+                if foreign:
+                    await asyncio.sleep(_SETTLE)
+                    while self._drain():
+                        pass
+                    log.warning("somebody else has changed table %s: it is written anew", rs.TABLE)
+                    for touched in self._touched:
+                        touched()
+        finally:
+            self._listening = False
+
+    def _drain(self) -> bool:
+        try:
+            return bool(self._socket.recv(1 << 18))
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            return error.errno == errno.ENOBUFS
+
+    def _foreign(self, data: bytes) -> bool:
+        return any(
+            told.port != self._own_port and wire.attributes(told.payload[4:]).get(1) == _OURS
+            for told in wire.messages(data)
+        )

@@ -1,0 +1,103 @@
+"""healthCheckNodePort: tells load balancers whether this node has endpoints of a Service of its own."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from nodekit.objects import codec
+from nodekit.objects.meta import Key
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One Service's health check: the port it is asked on, and how many addresses of this node are ready."""
+
+    service: Key
+    port: int
+    endpoints: int
+
+
+class ServiceHealth:
+    """One small server a port. `healthy` tells whether the proxy itself is in sync."""
+
+    def __init__(self, healthy: Callable[[], bool], *, refused: Callable[[Key, str], None]) -> None:
+        self._healthy = healthy
+        self._refused = refused
+        self._checks: dict[Key, Check] = {}
+        self._runners: dict[Key, tuple[int, web.AppRunner]] = {}
+        self._changed = asyncio.Event()
+
+    def put(self, service: Key, check: Check | None) -> None:
+        """A Service's check as it is now; None when it has none."""
+        before = self._checks.get(service)
+        if check is None:
+            self._checks.pop(service, None)
+        else:
+            self._checks[service] = check
+        if (None if before is None else before.port) != (None if check is None else check.port):
+            self._changed.set()
+
+    @property
+    def checks(self) -> Mapping[Key, Check]:
+        """All checks."""
+        return self._checks
+
+    async def run(self) -> None:
+        """Open and close ports until cancelled."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                await self._reconcile()
+        finally:
+            for _, runner in self._runners.values():
+                await runner.cleanup()
+
+    async def _reconcile(self) -> None:
+        for service, (port, runner) in list(self._runners.items()):
+            check = self._checks.get(service)
+            if check is None or check.port != port:
+                await runner.cleanup()
+                del self._runners[service]
+        for service, check in list(self._checks.items()):
+            if service not in self._runners:
+                await self._open(check)
+
+    async def _open(self, check: Check) -> None:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._answer(check.service))
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, None, check.port).start()
+        except OSError as error:
+            await runner.cleanup()
+            text = f"node {check.service} failed to start healthcheck on port {check.port}: {error.strerror}"
+            log.error("%s", text)
+            self._refused(check.service, text)
+            return
+        self._runners[check.service] = (check.port, runner)
+
+    def _answer(self, service: Key) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answer(request: web.Request) -> web.Response:
+            check = self._checks.get(service)
+            count = 0 if check is None else check.endpoints
+            healthy = self._healthy()
+            body = {
+                "service": {"namespace": service.namespace, "name": service.name},
+                "localEndpoints": count,
+                "serviceProxyHealthy": healthy,
+            }
+            headers = {
+                "Content-Type": "application/json",
+                "X-Content-Type-Options": "nosniff",
+                "X-Load-Balancing-Endpoint-Weight": str(count),
+            }
+            return web.Response(body=codec.encode(body), status=200 if count and healthy else 503, headers=headers)
+
+        return answer

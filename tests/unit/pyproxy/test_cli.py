@@ -1,0 +1,70 @@
+"""The command line: what it refuses, what it prints, what flags and files become."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pyproxy import KUBERNETES_VERSION, cli, flags, translate
+from pyproxy.config import load
+from pyproxy.config.settings import Settings
+from pyproxy.model.options import DetectLocal, NodePorts
+
+HEAD = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+
+
+def test_the_version_is_what_kubeadm_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"Kubernetes v{KUBERNETES_VERSION}\n"
+
+
+def test_a_wrong_field_is_told_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(HEAD + "clusterCIDR: nonsense\nmoed: nftables\n")
+    assert cli.main(["--config", str(path)]) == 1
+    told = capsys.readouterr().err
+    assert f"{path}:3" in told
+    assert f"{path}:4" in told
+
+
+def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    assert cli.main(["--write-config-to", str(path), "--cluster-cidr", "10.0.0.0/8", "--masquerade-all"]) == 0
+    settings = load.load(path).settings
+    assert settings.cluster_cidr == "10.0.0.0/8"
+    assert settings.nftables.masquerade_all
+
+
+@pytest.mark.parametrize(
+    ("config", "field", "wanted"),
+    [
+        pytest.param({}, "node_ports", NodePorts(), id="NodePorts answer on the node's own addresses by default"),
+        pytest.param({"nodePortAddresses": ["all"]}, "node_ports", NodePorts(False, True), id="all is everywhere"),
+        pytest.param({}, "min_sync_period", 0.005, id="a default minimum period holds nothing up"),
+        pytest.param({"nftables": {"minSyncPeriod": "2s"}}, "min_sync_period", 2.0, id="one in the file is honoured"),
+        pytest.param({"hostnameOverride": "N1"}, "node", "n1", id="node names are lower case"),
+        pytest.param(
+            {"detectLocalMode": "BridgeInterface", "detectLocal": {"bridgeInterface": "cni0"}},
+            "interface",
+            "cni0",
+            id="a bridge can tell Pods",
+        ),
+        pytest.param({}, "detect_local", DetectLocal.CLUSTER_CIDR, id="the cluster's CIDR tells Pods by default"),
+    ],
+)
+def test_what_a_file_becomes(tmp_path: Path, config: dict, field: str, wanted: object) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(HEAD + yaml.safe_dump(config) if config else HEAD)
+    document = load.load(path)
+    assert getattr(translate.options(document.settings, document=document), field) == wanted
+
+
+def test_every_flag_stands_for_a_field() -> None:
+    arguments = flags.parser().parse_args(["--nodeport-addresses=10.0.0.0/8,primary", "--conntrack-udp-timeout=1m30s"])
+    settings = flags.apply(Settings(), arguments)
+    assert settings.node_port_addresses == ("10.0.0.0/8", "primary")
+    assert settings.conntrack.udp_timeout == 90
+    for flag in flags._FIELDS:
+        found: object = settings
+        for name in flag.path.split("."):
+            found = getattr(found, name)
