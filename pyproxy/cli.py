@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from nodekit import config, logs, yamltree
 from nodekit.config import Document
 from nodekit.kube import auth
@@ -60,10 +58,6 @@ def _document(given: argparse.Namespace) -> Document[Settings]:
         document = load.load(given.config)
         return dataclasses.replace(document, settings=flags.apply_always(document.settings, given))
     settings = flags.apply_always(flags.apply(Settings(), given), given)
-    try:
-        settings = msgspec.convert(msgspec.to_builtins(settings), Settings)
-    except msgspec.ValidationError as error:
-        raise errors.SettingsError(f"command line: {error}") from error
     document = Document(settings, {}, [], yamltree.Place(str(Path("command line")), 0))
     problems = [*validate.problems(document)]
     if problems:
