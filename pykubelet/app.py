@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import logging
 import signal
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from nodekit.aio.backoff import Backoff
-from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
 from nodekit.kube import auth
 from nodekit.kube.client import Client
@@ -21,9 +21,9 @@ from pykubelet.config.settings import Settings
 from pykubelet.cri import channel
 from pykubelet.cri.images import Images
 from pykubelet.cri.runtime import Runtime
-from pykubelet.observe import cri_events
+from pykubelet.node_wiring import NodeLoop
+from pykubelet.observe import addresses, cri_events
 from pykubelet.options import Options
-from pykubelet.report.lease import NodeLease
 from pykubelet.serve import serving
 from pykubelet.serve.serving import Host
 
@@ -48,7 +48,8 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _run(settings: Settings, options: Options) -> None:
-    clock = SystemClock()
+    found = addresses.of_node(options.node_ips, name=options.node_name)
+    options = dataclasses.replace(options, node_ips=found)
     credentials = auth.load(options.kubeconfig or Path())
     async with contextlib.AsyncExitStack() as stack:
         transport = await stack.enter_async_context(Transport(credentials, user_agent=f"pykubelet/{VERSION}"))
@@ -61,7 +62,7 @@ async def _run(settings: Settings, options: Options) -> None:
         loop = await stack.enter_async_context(
             wiring.PodLoop(settings, options, client=client, services=(runtime, images))
         )
-        lease = NodeLease(client, loop.node, duration=settings.node_lease_duration_seconds, clock=clock)
+        node = NodeLoop(settings, options, client=client, services=(runtime, images), seen=(loop.node, loop.events))
         host = Host(
             node=options.node_name,
             addresses=options.node_ips,
@@ -76,7 +77,7 @@ async def _run(settings: Settings, options: Options) -> None:
         tasks = await stack.enter_async_context(Tasks())
         tasks.start("events", loop.events.run, restart=RESTART)
         tasks.start("own-node", loop.node.run, restart=RESTART)
-        tasks.start("lease", lease.run, restart=RESTART)
+        node.start(tasks, restart=RESTART)
         tasks.start("mirrors", loop.mirrors.run, restart=RESTART)
         tasks.start("desired", loop.api_pods.run, restart=RESTART)
         tasks.start("desired-synced", loop.api_pods.wait_synced)

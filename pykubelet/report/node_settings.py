@@ -33,10 +33,10 @@ def of(
     )
 
 
-def timing(settings: Settings) -> Timing:
-    """How often the Node is looked at and reported."""
+def timing(settings: Settings, *, register: bool) -> Timing:
+    """How often the Node is looked at and reported, and whether it is made if it is not there."""
     return Timing(
         check=settings.node_status_update_frequency,
         report=settings.node_status_report_frequency,
-        register=settings.register_node,
+        register=settings.register_node and register,
     )

@@ -1,0 +1,73 @@
+"""Puts together what concerns the Node as a whole: the runtime's health, the Node's status, its Lease."""
+
+import functools
+from typing import Final
+
+from nodekit.aio.backoff import Backoff
+from nodekit.aio.clock import SystemClock
+from nodekit.aio.tasks import Tasks
+from nodekit.kube.client import Client
+from pykubelet import KUBERNETES_VERSION, VERSION
+from pykubelet.config.settings import Settings
+from pykubelet.cri import runtime_api
+from pykubelet.desired.own_node import OwnNode
+from pykubelet.observe import machine
+from pykubelet.observe.node_facts import NodeFactsGatherer
+from pykubelet.observe.runtime_health import RuntimeHealth
+from pykubelet.options import Options
+from pykubelet.report import node_settings
+from pykubelet.report.events import Recorder
+from pykubelet.report.lease import NodeLease
+from pykubelet.report.node import NodeReporter
+
+SHOWN_VERSION: Final = f"v{KUBERNETES_VERSION}+pykubelet.{VERSION}"
+"""What the Node says its kubelet is: a Kubernetes version, with ours as build metadata."""
+
+
+class NodeLoop:
+    """`start` starts its tasks. `options.node_ips` must hold the node's addresses."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        *,
+        client: Client,
+        services: tuple[runtime_api.RuntimeService, runtime_api.ImageService],
+        seen: tuple[OwnNode, Recorder],
+    ) -> None:
+        runtime, images = services
+        node, recorder = seen
+        clock = SystemClock()
+        self.machine = machine.read()
+        self.health = RuntimeHealth(runtime, clock=clock)
+        self.facts = NodeFactsGatherer(
+            self.health,
+            images,
+            machine=self.machine,
+            addresses=options.node_ips,
+            root_dir=options.root if settings.local_storage_capacity_isolation else None,
+            clock=clock,
+        )
+        labels, taints = dict(options.labels), options.taints
+        self.reporter = NodeReporter(
+            client,
+            node,
+            recorder,
+            settings=node_settings.of(
+                settings, name=options.node_name, version=SHOWN_VERSION, labels=labels, taints=taints
+            ),
+            gather=self.facts.gather,
+            timing=node_settings.timing(settings, register=options.register),
+            clock=clock,
+        )
+        self.lease = NodeLease(client, node, duration=settings.node_lease_duration_seconds, clock=clock)
+        self.health.subscribe(self.reporter.wake)
+        node.subscribe(self.reporter.node_changed)
+
+    def start(self, tasks: Tasks, *, restart: Backoff) -> None:
+        """Have it all run."""
+        start = functools.partial(tasks.start, restart=restart)
+        start("runtime-health", self.health.run)
+        start("node", self.reporter.run)
+        start("lease", self.lease.run)
