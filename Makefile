@@ -81,3 +81,10 @@ build: venv ## Fetch or build the genuine binaries of the cluster ahead of time;
 .PHONY: test-devcluster
 test-devcluster: venv ## Kill, swap, cut and remove a dev cluster, and look for anything left behind (root, 90 s)
 	@$(VENV)/bin/pytest -q tests/machines/test_devcluster.py
+
+# Tests that need a cluster run against the dev cluster NAME; kubectl reaches it through its own network namespace.
+E2E_ENV = DEVCLUSTER=$(NAME) KUBECONFIG=/var/lib/devcluster/$(NAME)/kubeconfig/admin.conf KUBECTL=/var/lib/devcluster/$(NAME)/kubectl
+
+.PHONY: e2e
+e2e: venv ## The e2e tests against the dev cluster; ARGS for pytest, such as ARGS="-k crash" (root)
+	@$(E2E_ENV) $(VENV)/bin/pytest tests/e2e --timeout=600 $(ARGS)

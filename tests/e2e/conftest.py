@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from devcluster.api import Cluster
 from tests.e2e.kube import Kube
+from tests.e2e.lab import Registry
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,17 @@ def kube(cluster: Kube, request: pytest.FixtureRequest) -> Iterator[Kube]:
         yield Kube(name)
     finally:
         cluster.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Cluster:
+    """The dev cluster the tests run against, for those that kill its parts."""
+    name = os.environ.get("DEVCLUSTER")
+    if not name:
+        pytest.skip("DEVCLUSTER is not set: this test kills parts of nodes, which it can do on a dev cluster alone")
+    return Cluster(name)
+
+
+@pytest.fixture(scope="session")
+def registry(lab: Cluster) -> Registry:
+    return Registry(lab)

@@ -22,13 +22,13 @@ class CommandError(AssertionError):
 
 
 def wait_for(check: Callable[[], T | None], what: str, *, seconds: float = 60, every: float = 0.2) -> T:
-    """Ask until the answer is neither None nor False; an AssertionError with the last answer when time is up."""
+    """Ask until the answer is true (not None, empty or False); AssertionError with the last one when time is up."""
     deadline = time.monotonic() + seconds
     last: object = None
     while True:
         try:
             last = check()
-            if last is not None and last is not False:
+            if last:
                 return last  # type: ignore[return-value]
         except (CommandError, KeyError, IndexError) as error:
             last = error

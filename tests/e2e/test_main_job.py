@@ -22,7 +22,7 @@ def test_three_replicas_answer_by_name_cluster_ip_and_node_port(kube: Kube) -> N
 
     host_ip = pods[0]["status"]["hostIP"]
     for url in ("http://web", f"http://web.{kube.namespace}.svc.cluster.local", f"http://{spec['clusterIP']}"):
-        k.wait_for(lambda url=url: _answers(kube, url, calls=1) <= names or None, f"{url} to answer", seconds=20)
+        k.wait_for(lambda url=url: _answers(kube, url, calls=1) <= names, f"{url} to answer", seconds=20)
         assert _answers(kube, url) == names, url
     assert _answers(kube, f"http://{host_ip}:{spec['ports'][0]['nodePort']}") == names
 
@@ -43,11 +43,11 @@ def test_a_service_follows_its_deployment_from_3_to_10_to_none(kube: Kube) -> No
         )
         names = {p["metadata"]["name"] for p in ready}
         k.wait_for(
-            lambda names=names: _answers(kube, "http://web", calls=60) == names or None,
+            lambda names=names: _answers(kube, "http://web", calls=60) == names,
             f"all of the {replicas} Pods and no other to answer",
         )
     kube.run("scale", "deployment/web", "--replicas=0")
-    k.wait_for(lambda: not kube.listed("pods", selector="app=web") or None, "every Pod of web to be gone", seconds=90)
+    k.wait_for(lambda: not kube.listed("pods", selector="app=web"), "every Pod of web to be gone", seconds=90)
     refused = kube.exec("client", "sh", "-c", "curl -s --max-time 2 http://web/hostname; echo exit $?")
     assert refused.strip() == "exit 7", "a Service without endpoints refuses connections at once (curl: 7)"
 
@@ -56,17 +56,17 @@ def test_a_rolling_update_under_load_fails_no_request(kube: Kube) -> None:
     """The servers drain for 5 s, so a proxy that follows EndpointSlices in time sends nothing to a closed port."""
     loop = "while true; do curl -s --max-time 5 http://web/hostname && echo || echo FAILED $?; sleep 0.02; done"
     kube.apply(k.web_deployment("web", 3), k.service("web"))
-    k.wait_for(lambda: len(kube.ready_pods("app=web")) == 3 or None, "3 Ready Pods of Deployment web")
+    k.wait_for(lambda: len(kube.ready_pods("app=web")) == 3, "3 Ready Pods of Deployment web")
     kube.apply(k.pod("load", k.shell("load", loop, image=k.AGNHOST)))
     kube.wait_ready("load")
-    k.wait_for(lambda: "web-" in kube.run("logs", "load", "--tail=5") or None, "the load to flow")
+    k.wait_for(lambda: "web-" in kube.run("logs", "load", "--tail=5"), "the load to flow")
 
     before = {p["metadata"]["name"] for p in kube.ready_pods("app=web")}
     kube.run("set", "env", "deployment/web", "GENERATION=2")
     kube.run("rollout", "status", "deployment/web", "--timeout=120s", timeout=150)
     after = {p["metadata"]["name"] for p in kube.ready_pods("app=web")}
     k.wait_for(
-        lambda: set(k.lines(kube.run("logs", "load", "--tail=60"))) == after or None,
+        lambda: set(k.lines(kube.run("logs", "load", "--tail=60"))) == after,
         "only new Pods to answer",
         seconds=30,
     )

@@ -2,12 +2,12 @@
 
 import json
 import time
-from typing import Any
 
 import pytest
 
 from tests.e2e import kube as k
 from tests.e2e.kube import Kube, Manifest
+from tests.e2e.lab import Registry
 
 
 def test_config_map_and_secret_are_files_and_follow_changes(kube: Kube) -> None:
@@ -32,9 +32,7 @@ def test_config_map_and_secret_are_files_and_follow_changes(kube: Kube) -> None:
     assert kube.exec("reader", "stat", "-L", "-c", "%a", "/s/token").strip() == "400"
 
     kube.run("patch", "configmap", "settings", "-p", json.dumps({"data": {"colour": "blue"}}))
-    k.wait_for(
-        lambda: kube.exec("reader", "cat", "/c/colour") == "blue" or None, "the change in the volume", seconds=10
-    )
+    k.wait_for(lambda: kube.exec("reader", "cat", "/c/colour") == "blue", "the change in the volume", seconds=10)
 
 
 def test_environment_from_everywhere(kube: Kube) -> None:
@@ -78,7 +76,8 @@ def test_a_crashing_container_backs_off_and_says_so(kube: Kube) -> None:
         waiting = status["state"].get("waiting", {})
         return status if waiting.get("reason") == "CrashLoopBackOff" and status["restartCount"] >= 1 else None
 
-    status = k.wait_for(backing_off, "CrashLoopBackOff after a restart", seconds=60)
+    # The genuine kubelet shows it at its next resync, which can be more than a minute away.
+    status = k.wait_for(backing_off, "CrashLoopBackOff after a restart", seconds=150)
     assert status["lastState"]["terminated"]["exitCode"] == 3
     assert status["lastState"]["terminated"]["reason"] == "Error"
     assert kube.run("logs", "crash", "--previous").strip() == "once"
@@ -86,9 +85,9 @@ def test_a_crashing_container_backs_off_and_says_so(kube: Kube) -> None:
     assert {"Created", "Started", "BackOff"} <= reasons
 
 
-def test_a_missing_image_is_reported_and_the_pod_recovers_by_itself(kube: Kube, registry: Any) -> None:
+def test_a_missing_image_is_reported_and_the_pod_recovers_by_itself(kube: Kube, registry: Registry) -> None:
     image = registry.unused_name()
-    kube.apply(k.pod("late", k.container("late", "sleep", "3600", image=image)))
+    kube.apply(k.pod("late", k.container("late", image=image)))
 
     def refused() -> Manifest | None:
         waiting = k.container_status(kube.get("pod", "late"))["state"].get("waiting", {})
@@ -96,9 +95,7 @@ def test_a_missing_image_is_reported_and_the_pod_recovers_by_itself(kube: Kube, 
 
     waiting = k.wait_for(refused, "the pull to fail")
     assert image in waiting["message"]
-    k.wait_for(
-        lambda: {"Failed", "BackOff"} <= {e["reason"] for e in kube.events("late")} or None, "events Failed and BackOff"
-    )
+    k.wait_for(lambda: {"Failed", "BackOff"} <= {e["reason"] for e in kube.events("late")}, "events Failed and BackOff")
     registry.publish(image)
     kube.wait_ready("late", seconds=60)
 

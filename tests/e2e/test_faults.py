@@ -1,0 +1,137 @@
+"""Parts of a node are killed or cut off; afterwards all is as the API says, nothing was restarted, nothing leaked."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from devcluster.api import Cluster, Node
+from tests.e2e import kube as k
+from tests.e2e import lab as machines
+from tests.e2e.kube import Kube, Manifest
+
+PODS_OF_CHURN = 12
+
+
+@pytest.fixture
+def node(lab: Cluster) -> Node:
+    """The node whose parts are killed."""
+    return lab.node("n1")
+
+
+def _on(node: Node, name: str, *containers: Manifest, **spec: object) -> Manifest:
+    """A Pod bound to this node."""
+    return k.pod(name, *containers, nodeName=node.name, **spec)
+
+
+def _pinned(node: Node, replicas: int) -> Manifest:
+    """A web Deployment whose Pods all run on this node."""
+    return k.web_deployment("web", replicas, nodeSelector={"kubernetes.io/hostname": node.name})
+
+
+def _restarts(pods: list[Manifest]) -> dict[str, int]:
+    return {f"{p['metadata']['name']}": sum(s["restartCount"] for s in p["status"]["containerStatuses"]) for p in pods}
+
+
+def _starts(pods: list[Manifest]) -> dict[str, str]:
+    """When each container began: a container that was replaced has another time or id."""
+    return {
+        f"{p['metadata']['name']}/{s['name']}": s["containerID"] for p in pods for s in p["status"]["containerStatuses"]
+    }
+
+
+@pytest.fixture
+def no_leak(kube: Kube, node: Node) -> Iterator[None]:
+    """After the test's Pods are deleted the node holds what it held before."""
+    before = machines.leftovers(node)
+    yield
+    kube.run("delete", "deployments,pods,services", "--all", "--wait=true", "--timeout=120s", timeout=150)
+    k.wait_for(lambda: machines.leftovers(node) == before, f"nothing to be left of the test on {node.name}", seconds=60)
+
+
+def test_pykubelet_killed_in_mid_churn_adopts_what_runs(kube: Kube, node: Node, no_leak: None) -> None:
+    kube.apply(_pinned(node, 3))
+    k.wait_for(lambda: len(kube.ready_pods("app=web")) == 3, "3 Ready Pods of Deployment web")
+    settled = _starts(kube.ready_pods("app=web"))
+
+    kube.apply(*(_on(node, f"churn-{i}", k.shell("c", "sleep 3600")) for i in range(PODS_OF_CHURN)))
+    time.sleep(1)  # the kill is to hit Pods that are being started
+    node.stop("kubelet", sign=signal.SIGKILL)
+    for i in range(PODS_OF_CHURN // 2):
+        kube.delete("pod", f"churn-{i}", wait=False)
+    node.start("kubelet")
+
+    k.wait_for(
+        lambda: len([p for p in kube.listed("pods") if k.is_ready(p)]) == 3 + PODS_OF_CHURN // 2,
+        "the Pods that are left to be Ready and the deleted ones to be gone",
+        seconds=120,
+    )
+    after = kube.listed("pods")
+    assert len(after) == 3 + PODS_OF_CHURN // 2
+    assert set(_restarts(after).values()) == {0}, "no container was restarted"
+    assert settled.items() <= _starts(after).items(), "what ran is still the same container"
+
+
+def test_pyproxy_killed_in_mid_churn_refuses_no_connection(kube: Kube, lab: Cluster, node: Node, no_leak: None) -> None:
+    kube.apply(_pinned(node, 3), k.service("web"))
+    k.wait_for(lambda: len(kube.ready_pods("app=web")) == 3, "3 Ready Pods of Deployment web")
+    loop = "while true; do curl -s --max-time 5 http://web/hostname && echo || echo FAILED $?; sleep 0.02; done"
+    kube.apply(_on(node, "load", k.shell("load", loop, image=k.AGNHOST)))
+    kube.wait_ready("load")
+    k.wait_for(lambda: "web-" in kube.run("logs", "load", "--tail=5"), "the load to flow")
+
+    for round_ in range(3):
+        node.stop("proxy", sign=signal.SIGKILL)
+        kube.apply({**k.service(f"other-{round_}"), "spec": {"ports": [{"port": 80}], "selector": {"app": "web"}}})
+        node.start("proxy")
+    time.sleep(2)  # the load shall run on for a while
+    answers = list(k.lines(kube.run("logs", "load")))
+    failures = [line for line in answers if not line.startswith("web-")]
+    assert len(answers) > 100
+    assert not failures, f"{len(failures)} of {len(answers)} requests failed: {failures[:5]}"
+    address = kube.get("service", "other-2")["spec"]["clusterIP"]
+    k.wait_for(
+        lambda: kube.exec("load", "curl", "-s", "--max-time", "2", f"http://{address}:80/", timeout=20) or True,
+        "a Service made while the proxy was down to be refused or answered",
+    )
+
+
+def test_containerd_restarted_under_load_loses_nothing(kube: Kube, node: Node, no_leak: None) -> None:
+    kube.apply(_pinned(node, 3))
+    k.wait_for(lambda: len(kube.ready_pods("app=web")) == 3, "3 Ready Pods of Deployment web")
+    settled = _starts(kube.ready_pods("app=web"))
+    kube.apply(*(_on(node, f"churn-{i}", k.shell("c", "sleep 3600")) for i in range(PODS_OF_CHURN)))
+    time.sleep(1)  # containerd is to be hit while it makes sandboxes
+    node.restart("containerd", sign=signal.SIGKILL)
+    k.wait_for(
+        lambda: len([p for p in kube.listed("pods") if k.is_ready(p)]) == 3 + PODS_OF_CHURN,
+        "every Pod to be Ready",
+        seconds=120,
+    )
+    assert settled.items() <= _starts(kube.listed("pods")).items(), "what ran is still the same container"
+
+
+def test_pods_run_on_and_restart_while_the_api_server_is_away(
+    kube: Kube, lab: Cluster, node: Node, no_leak: None
+) -> None:
+    """60 s without API server: running Pods go on, a crashed container restarts, and the status arrives afterwards."""
+    kube.apply(
+        _on(node, "steady", k.shell("c", "sleep 3600")),
+        _on(node, "crash", k.shell("c", "sleep 20; exit 1", volumeMounts=[])),
+    )
+    steady = kube.wait_ready("steady")
+    kube.wait_ready("crash")
+    identity = k.container_status(steady)["containerID"]
+    with lab.without("kube-apiserver"):
+        time.sleep(60)  # the time the issue of an absent API server is about
+        assert len(node.ctr("tasks", "list", "-q").split()) >= 4
+    k.wait_for(lambda: k.container_status(kube.get("pod", "crash"))["restartCount"] >= 1, "the restart to be reported")
+    after = kube.wait_ready("steady", seconds=90)
+    assert k.container_status(after)["containerID"] == identity
+    assert k.container_status(after)["restartCount"] == 0
+    k.wait_for(lambda: _ready_node(kube, node.name), f"node {node.name} to be Ready", seconds=90)
+
+
+def _ready_node(kube: Kube, name: str) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in kube.get("node", name)["status"]["conditions"])
