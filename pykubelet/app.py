@@ -63,6 +63,7 @@ async def _run(settings: Settings, options: Options) -> None:
             wiring.PodLoop(settings, options, client=client, services=(runtime, images))
         )
         node = NodeLoop(settings, options, client=client, services=(runtime, images), seen=(loop.node, loop.events))
+        node.facts.problems.append(lambda: loop.relist.trouble() or "")
         host = Host(
             node=options.node_name,
             addresses=options.node_ips,

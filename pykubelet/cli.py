@@ -77,8 +77,6 @@ def _settings(given: argparse.Namespace) -> tuple[Settings, list[str]]:
 
 
 def _options(given: argparse.Namespace, settings: Settings) -> Options:
-    taints = given.register_with_taints
-    configured = tuple(Taint(key=t.key, value=t.value, effect=t.effect) for t in settings.register_with_taints)
     return Options(
         node_name=(given.hostname_override or socket.gethostname()).strip().lower(),
         kubeconfig=given.kubeconfig,
@@ -87,7 +85,7 @@ def _options(given: argparse.Namespace, settings: Settings) -> Options:
         certificates=given.cert_dir,
         node_ips=given.node_ip,
         labels=given.node_labels,
-        taints=(*configured, *taints),
+        taints=given.register_with_taints,
         register=settings.register_node,
         verbosity=given.v,
     )

@@ -166,7 +166,12 @@ class PodLoop:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(NODE_PATIENCE):
                 await self.node.wait_synced()
-        await self.workers.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.workers.run(), name="pod workers")
+            # What runs and is wanted by nobody can be told only when everybody has said what they want.
+            await self.desired.wait_synced()
+            for uid in self.view.uids():
+                self.workers.wake(uid)
 
     def _wake(self, uid: Uid) -> None:
         self.workers.wake(uid)

@@ -5,13 +5,14 @@ import logging
 from typing import assert_never
 
 from nodekit.aio.bounded import Limiter
-from pykubelet.act import ports
+from pykubelet.act import ports, turns
 from pykubelet.act.containers import ContainerStarter
 from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.operations import to_its_end
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.act.sandbox import Sandboxes
 from pykubelet.act.stopping import ContainerStopper
+from pykubelet.act.turns import Turns
 from pykubelet.errors import PodError
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
@@ -45,7 +46,7 @@ class Executor:
         self._objects = objects
         self._volumes = volumes
         self._cgroups = cgroups
-        self._starts = Limiter(AT_ONCE)
+        self._starts = Turns(AT_ONCE)
         self._removals = Limiter(AT_ONCE)
 
     async def run(self, memory: PodMemory, action: Action) -> None:
@@ -56,12 +57,12 @@ class Executor:
                 await self._objects.settled(memory.pod.uid, patience=PATIENCE)
                 await self._volumes.prepare(memory.pod)
             case actions.CreateSandbox():
-                async with self._starts:
+                async with self._starts.taken(turns.BEGINNING):
                     await to_its_end(self._sandboxes.create(memory.pod, action))
             case actions.EnsureImage():
                 await self._images.ensure(memory, action)
             case actions.StartContainer():
-                async with self._starts:
+                async with self._starts.taken(turns.NEARLY_DONE):
                     started = await to_its_end(self._starter.start(memory, action))
                 # A postStart hook takes its own time, and may be cut short.
                 await self._starter.after_start(memory, started)

@@ -1,5 +1,6 @@
 """The only store of the Pods this node shall run, by UID, from all their sources. Wake-ups carry UIDs."""
 
+import asyncio
 import enum
 import logging
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ class Desired:
         self._pods: dict[Uid, Pod] = {}
         self._sources: dict[Uid, Source] = {}
         self._waiting_for = set(Source)
+        self._synced = asyncio.Event()
 
     def __iter__(self) -> Iterator[Pod]:
         return iter(list(self._pods.values()))
@@ -67,3 +69,9 @@ class Desired:
     def source_synced(self, source: Source) -> None:
         """A source has told all it has."""
         self._waiting_for.discard(source)
+        if not self._waiting_for:
+            self._synced.set()
+
+    async def wait_synced(self) -> None:
+        """Wait until every source has told all it has."""
+        await self._synced.wait()
