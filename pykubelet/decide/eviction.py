@@ -1,0 +1,139 @@
+"""Choose which Pod has to go when the node runs short of something, and what it is told. No I/O.
+
+Source: K/pkg/kubelet/eviction/helpers.go for the order and the words; users and controllers know both.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from nodekit.objects.quantity import Quantity
+from pykubelet.decide import critical, pressure, resources
+from pykubelet.decide.pressure import Limit, Observation
+from pykubelet.model.ids import Uid
+from pykubelet.model.pod import Pod
+from pykubelet.model.pod_state import Ending, EndingCause
+from pykubelet.model.usage import ContainerUsage, PodUsage
+
+REASON = "Evicted"
+_HARD_GRACE = 1
+
+
+def ranked(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], resource: str) -> list[Pod]:
+    """The Pods in the order in which they go.
+
+    First those of which nothing is known, then those that use more than they requested, then by priority, then by how
+    much more they use.
+    """
+    return sorted(pods, key=lambda pod: _rank(pod, usage.get(pod.uid), resource))
+
+
+def victim(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], resource: str) -> Pod | None:
+    """The Pod to evict: the first in order that the node can do without."""
+    return next((pod for pod in ranked(pods, usage, resource) if not critical.is_critical(pod)), None)
+
+
+def of_limit(
+    pod: Pod, limit: Limit, seen: Observation, usage: PodUsage | None, *, now: float, longest_grace: int
+) -> Ending:
+    """The ending of a Pod that is evicted because a limit was crossed. `longest_grace` holds for soft limits."""
+    grace = _HARD_GRACE if limit.is_hard else min(longest_grace, pod.spec.termination_grace_period_seconds)
+    return _evicted(grace, _shortage(pod, limit, seen, usage), now)
+
+
+def of_local_storage(pod: Pod, usage: PodUsage, *, shared_image_fs: bool, now: float) -> Ending | None:
+    """The ending of a Pod that uses more of the node's disk than its limits allow; None if it keeps to them.
+
+    `shared_image_fs`: writable layers lie on the node's own filesystem and count.
+    """
+    message = _volume_excess(pod, usage) or _pod_excess(pod, usage)
+    if message is None and shared_image_fs:
+        message = _container_excess(pod, usage)
+    return _evicted(_HARD_GRACE, message, now) if message is not None else None
+
+
+def _evicted(grace: int, message: str, now: float) -> Ending:
+    return Ending(EndingCause.EVICTED, grace, now + grace, REASON, message)
+
+
+def _rank(pod: Pod, usage: PodUsage | None, resource: str) -> tuple[bool, bool, int, int]:
+    used = _used(usage, resource)
+    if used is None:
+        return (False, False, pod.spec.priority, 0)
+    if resource == pressure.PIDS:
+        return (True, False, pod.spec.priority, -used)
+    excess = used - resources.pod_requests(pod).get(resource, resources.ZERO).value
+    return (True, excess <= 0, pod.spec.priority, -excess)
+
+
+def _used(usage: PodUsage | None, resource: str) -> int | None:
+    if usage is None:
+        return None
+    match resource:
+        case pressure.MEMORY:
+            return usage.memory
+        case pressure.DISK:
+            return usage.disk
+        case pressure.INODES:
+            return usage.inodes
+        case _:
+            return usage.processes
+
+
+def _shortage(pod: Pod, limit: Limit, seen: Observation, usage: PodUsage | None) -> str:
+    resource = limit.resource
+    available = Quantity.of(seen.available, form=pressure.form(resource))
+    message = f"The node was low on resource: {resource}. "
+    message += f"Threshold quantity: {limit.quantity(seen.capacity)}, available: {available}. "
+    if usage is None:
+        return message
+    asked = resources.amounts(pod.spec.resources.requests) if pod.spec.resources is not None else {}
+    if resource == pressure.MEMORY and resource in asked and usage.memory is not None:
+        message += _larger(f"Pod {pod.metadata.name}", usage.memory, asked[resource], resource)
+    for container in (*pod.spec.containers, *pod.spec.init_containers):
+        used = _of_container(resource)(usage.containers.get(container.name, ContainerUsage()))
+        request = resources.amounts(container.resources.requests).get(resource, resources.ZERO)
+        if used is not None and used > request.value:
+            message += _larger(f"Container {container.name}", used, request, resource)
+    return message
+
+
+def _larger(who: str, used: int, request: Quantity, resource: str) -> str:
+    return f"{who} was using {Quantity.of_bytes(used)}, request is {request}, has larger consumption of {resource}. "
+
+
+def _of_container(resource: str) -> Callable[[ContainerUsage], int | None]:
+    match resource:
+        case pressure.MEMORY:
+            return lambda usage: usage.memory
+        case pressure.DISK:
+            return lambda usage: usage.disk
+        case _:
+            return lambda _: None
+
+
+def _volume_excess(pod: Pod, usage: PodUsage) -> str | None:
+    for volume in pod.spec.volumes:
+        source = volume.empty_dir
+        # The kernel itself keeps a tmpfs to its size.
+        if source is None or source.size_limit is None or source.medium == "Memory":
+            continue
+        limit = resources.amounts({"size": source.size_limit}).get("size", resources.ZERO)
+        if limit and usage.volumes.get(volume.name, 0) > limit.value:
+            return f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{limit}". '
+    return None
+
+
+def _pod_excess(pod: Pod, usage: PodUsage) -> str | None:
+    limit = resources.pod_limits(pod).get(pressure.DISK)
+    if limit is None or usage.disk is None or usage.disk <= limit.value:
+        return None
+    return f"Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "
+
+
+def _container_excess(pod: Pod, usage: PodUsage) -> str | None:
+    sidecars = (container for container in pod.spec.init_containers if resources.is_sidecar(container))
+    for container in (*pod.spec.containers, *sidecars):
+        limit = resources.amounts(container.resources.limits).get(pressure.DISK, resources.ZERO)
+        used = usage.containers.get(container.name, ContainerUsage()).disk
+        if limit and used is not None and used > limit.value:
+            return f'Container {container.name} exceeded its local ephemeral storage limit "{limit}". '
+    return None
