@@ -51,6 +51,7 @@ def up(wanted: ClusterSpec, report: Reporter) -> list[workload.Answers]:
         with report.step("networks and certificates"):
             node.link_binaries(cluster.bin, found)
             netns.make_base(cluster, wanted)
+            mounts.make_base(cluster)
             identities.make(cluster, wanted)
             _write_kubectl(cluster)
         _together(

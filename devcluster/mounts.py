@@ -8,6 +8,7 @@ from pathlib import Path
 
 import devcluster
 from devcluster import shell
+from devcluster.errors import DevClusterError
 from devcluster.layout import OWN_FOLDERS, Layout
 
 # Runs in the new namespace. Everything is private until the end, so nothing done here is seen outside; then shared, as
@@ -24,6 +25,8 @@ for path in "$@"; do mkdir -p ".$path"; mount -c --rbind "$path" ".$path"; done
 for folder in {folders}; do mount -c --rbind "./$folder" "/$folder"; done
 mount --make-rshared /
 """
+# Inside another mount namespace than the machine's first, Linux 6.18 refuses a namespace whose id is by chance the lower.
+_ATTEMPTS = 5
 
 
 def path_of(layout: Layout, node: str) -> Path:
@@ -36,15 +39,30 @@ def make(layout: Layout, node: str, programs: Iterable[Path]) -> Path:
     file = path_of(layout, node)
     if is_mounted(file):
         return file
-    _private_folder(layout.mount_namespaces)
     file.touch()
     root = layout.node(node).root
     root.mkdir(parents=True, exist_ok=True)
     script = _SETUP.format(folders=" ".join(OWN_FOLDERS))
-    shell.run(
-        f"mount namespace of {node}",
-        ["unshare", f"--mount={file}", "--propagation", "private", "sh", "-c", script, "sh", root, *hidden(programs)],
-    )
+    command = [
+        "unshare",
+        f"--mount={file}",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        root,
+        *hidden(programs),
+    ]
+    for attempt in range(_ATTEMPTS):
+        try:
+            shell.run(f"mount namespace of {node}", command)
+        except DevClusterError as error:
+            if "Invalid argument" not in error.why or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            break
     return file
 
 
@@ -61,8 +79,9 @@ def hidden(programs: Iterable[Path]) -> list[Path]:
     return sorted(path for path in covered if not any(parent in covered for parent in path.parents))
 
 
-def _private_folder(folder: Path) -> None:
+def make_base(layout: Layout) -> None:
     """A folder whose mounts don't propagate: the kernel refuses to hold a mount namespace in a shared one."""
+    folder = layout.mount_namespaces
     folder.mkdir(parents=True, exist_ok=True)
     found = shell.run("mount propagation", ["findmnt", "-no", "PROPAGATION", "-T", folder])
     if "shared" in found:
@@ -83,6 +102,6 @@ def remove(layout: Layout, node: str) -> None:
 
 
 def remove_base(layout: Layout) -> None:
-    """Undo `_private_folder`."""
+    """Undo `make_base`."""
     if is_mounted(layout.mount_namespaces):
         shell.run("private mount", ["umount", "-l", layout.mount_namespaces])
