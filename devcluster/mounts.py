@@ -25,7 +25,7 @@ for path in "$@"; do mkdir -p ".$path"; mount -c --rbind "$path" ".$path"; done
 for folder in {folders}; do mount -c --rbind "./$folder" "/$folder"; done
 mount --make-rshared /
 """
-# Inside another mount namespace than the machine's first, Linux 6.18 refuses a namespace whose id is by chance the lower.
+# Run inside another mount namespace than the machine's first, Linux 6.18 refuses one whose id is by chance lower.
 _ATTEMPTS = 5
 
 
@@ -43,7 +43,7 @@ def make(layout: Layout, node: str, programs: Iterable[Path]) -> Path:
     root = layout.node(node).root
     root.mkdir(parents=True, exist_ok=True)
     script = _SETUP.format(folders=" ".join(OWN_FOLDERS))
-    command = [
+    command: list[str | Path] = [
         "unshare",
         f"--mount={file}",
         "--propagation",
