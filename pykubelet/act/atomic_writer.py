@@ -8,6 +8,7 @@ can go on with what the other wrote.
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ def write(folder: Path, files: Mapping[str, File], *, gid: int | None = None) ->
     if before is not None and _same(before, files):
         _link(folder, files)
         return False
+    if gid is not None:
+        _own(folder, stat.S_IMODE(folder.stat().st_mode) | 0o550, None, gid)
     fresh = _fresh_folder(folder, gid)
     try:
         for path, file in files.items():

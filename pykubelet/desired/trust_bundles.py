@@ -1,11 +1,15 @@
 """The cluster's trust bundles, watched from the first time a Pod wants one."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from nodekit.kube import watch
 from nodekit.kube.client import Client
 from pykubelet.model.certificates import CLUSTER_TRUST_BUNDLES, ClusterTrustBundle
+
+PATIENCE: Final = 5.0
 
 
 class TrustBundles:
@@ -26,7 +30,10 @@ class TrustBundles:
             # With no bundle at all there is no change to be told of, but those who wait must look again.
             self._changed()
 
-    def all(self) -> tuple[ClusterTrustBundle, ...] | None:
-        """Every bundle; None while they are not known yet."""
+    async def all(self) -> tuple[ClusterTrustBundle, ...] | None:
+        """Every bundle; None if the API server has told of none within a few seconds."""
         self._asked.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._reflector.synced.wait()
         return tuple(self._reflector.store.values()) if self._reflector.synced.is_set() else None

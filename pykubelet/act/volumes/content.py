@@ -28,10 +28,13 @@ class _Written:
             files = await self.files(slot)
         except ContentError as error:
             raise VolumeError(str(error)) from error
+        fresh = not slot.folder.exists()
         slot.folder.mkdir(parents=True, exist_ok=True)
         if self.in_memory and not mount.is_file_system(slot.folder):
             mount.tmpfs(slot.folder)
-        slot.folder.chmod(0o777)
+            fresh = True
+        if fresh:
+            slot.folder.chmod(0o777)
         for inner in mounts.nested(slot.pod, slot.volume.name):
             (slot.folder / inner).mkdir(parents=True, exist_ok=True)
         atomic_writer.write(slot.folder, files, gid=slot.fs_group)
@@ -134,7 +137,7 @@ class Projected(_Written):
             token = await self._issuers.tokens.get(pod, audience=wanted.audience, seconds=wanted.expiration_seconds)
             return {wanted.path: File(token.encode(), mode, owner)}
         if roots := source.cluster_trust_bundle:
-            bundles = self._issuers.trust_bundles.all()
+            bundles = await self._issuers.trust_bundles.all()
             if bundles is None:
                 raise ContentError("ClusterTrustBundle informer has not yet synced")
             return {roots.path: File(trust_anchors.of(roots, bundles), mode, owner)}

@@ -12,8 +12,8 @@ from pykubelet.model.ids import Uid
 class TrustBundles(Protocol):
     """The cluster's trust bundles (desired.trust_bundles)."""
 
-    def all(self) -> tuple[ClusterTrustBundle, ...] | None:
-        """None while they are not known yet."""
+    async def all(self) -> tuple[ClusterTrustBundle, ...] | None:
+        """None if they are not known after a while."""
         ...
 
 
