@@ -28,13 +28,11 @@ class _Written:
             files = await self.files(slot)
         except ContentError as error:
             raise VolumeError(str(error)) from error
-        fresh = not slot.folder.exists()
-        slot.folder.mkdir(parents=True, exist_ok=True)
+        if not slot.folder.exists():
+            slot.folder.mkdir(parents=True)
+            slot.folder.chmod(0o777)
         if self.in_memory and not mount.is_file_system(slot.folder):
             mount.tmpfs(slot.folder)
-            fresh = True
-        if fresh:
-            slot.folder.chmod(0o777)
         for inner in mounts.nested(slot.pod, slot.volume.name):
             (slot.folder / inner).mkdir(parents=True, exist_ok=True)
         atomic_writer.write(slot.folder, files, gid=slot.fs_group)

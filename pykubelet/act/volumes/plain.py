@@ -28,7 +28,9 @@ class EmptyDir:
         source = slot.volume.empty_dir
         assert source is not None
         fresh = not slot.folder.exists()
-        slot.folder.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            slot.folder.mkdir(parents=True)
+            slot.folder.chmod(0o777)
         if source.medium == "Memory":
             if not mount.is_file_system(slot.folder):
                 mount.tmpfs(slot.folder, options=f"size={self._size(slot)}")
@@ -38,7 +40,6 @@ class EmptyDir:
         elif source.medium:
             raise VolumeError(f'unknown storage medium "{source.medium}"')
         if fresh:
-            slot.folder.chmod(0o777)
             ownership.apply(slot.folder, slot.pod, read_only=False)
 
     def path(self, slot: Slot) -> Path:
