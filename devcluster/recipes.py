@@ -21,7 +21,7 @@ NGINX = f"{_E2E}nginx:{versions.NGINX}"
 DEBIAN_PACKAGES = (
     "ca-certificates", "curl", "dnsutils", "iperf", "iproute2", "netcat-openbsd", "nginx-light", "procps", "socat",
 )  # fmt: skip
-_APPLETS = ("wget", "vi", "nslookup", "ifconfig", "netstat", "route", "ping", "less", "telnet", "tree")
+_APPLETS = ("hexdump", "wget", "vi", "nslookup", "ifconfig", "netstat", "route", "ping", "less", "telnet", "tree")
 _USERS: dict[str, Path | bytes] = {
     "etc/passwd": b"""root:x:0:0:root:/root:/bin/sh
 www-data:x:33:33::/var/www:/bin/false
