@@ -4,15 +4,15 @@ import re
 from decimal import Decimal
 from typing import Final
 
-_UNITS: Final = {
-    "ns": Decimal("1e-9"),
-    "us": Decimal("1e-6"),
-    "µs": Decimal("1e-6"),
-    "μs": Decimal("1e-6"),
-    "ms": Decimal("1e-3"),
-    "s": Decimal(1),
-    "m": Decimal(60),
-    "h": Decimal(3600),
+_NANOSECONDS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
 }
 _PART: Final = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _WHOLE: Final = re.compile(rf"[+-]?(?:0|(?:{_PART.pattern})+)", re.ASCII)
@@ -22,8 +22,9 @@ def parse(text: str) -> float:
     """Seconds; raises ValueError when the text is not a duration such as "300ms", "1.5h" or "1m30s"."""
     if not _WHOLE.fullmatch(text):
         raise ValueError(f'{text!r} is not a duration such as "300ms", "1.5h" or "1m30s"')
-    seconds = sum((Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(text)), start=Decimal(0))
-    return float(-seconds if text.startswith("-") else seconds)
+    # Each part is cut to whole nanoseconds, as in Go.
+    nanos = sum(int(Decimal(number) * _NANOSECONDS[unit]) for number, unit in _PART.findall(text))
+    return (-nanos if text.startswith("-") else nanos) / 1e9
 
 
 def text(seconds: float) -> str:

@@ -39,6 +39,7 @@ class FakeApi:
         self._changed = asyncio.Event()
         self._cut = asyncio.Event()
         self._down = False
+        self._back = asyncio.Event()
 
     @property
     def server(self) -> str:
@@ -80,8 +81,12 @@ class FakeApi:
         self.cut_watches()
 
     def come_up(self) -> None:
-        """Be reachable again."""
+        """Be reachable again; who waits for that learns it when somebody asks."""
         self._down = False
+
+    async def reached(self) -> None:
+        """See request.Server."""
+        await self._back.wait()
 
     async def ask(self, request: Request, *, timeout: float) -> bytes:
         """Answer; see request.Server."""
@@ -228,6 +233,8 @@ class FakeApi:
     def _reach(self, request: Request) -> None:
         if self._down:
             raise self._unreachable(request)
+        self._back.set()
+        self._back = asyncio.Event()
 
     def _unreachable(self, request: Request) -> errors.Unreachable:
         return errors.Unreachable(request.says, server=self.server, message="connection refused")

@@ -26,6 +26,10 @@ class Server(Protocol):
         """The server's name in errors: its URL."""
         ...
 
+    async def reached(self) -> None:
+        """Wait until the server answers after it was unreachable, whoever asked it."""
+        ...
+
     async def ask(self, request: Request, *, timeout: float) -> bytes:
         """The answer's body; Unreachable when none came within `timeout` seconds."""
         ...

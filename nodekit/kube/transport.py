@@ -34,6 +34,8 @@ class Transport:
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
         self._preferred = 0
+        self._away = False
+        self._back = asyncio.Event()
 
     @property
     def server(self) -> str:
@@ -54,6 +56,10 @@ class Transport:
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
+
+    async def reached(self) -> None:
+        """Wait until a server answers after none did."""
+        await self._back.wait()
 
     async def ask(self, request: Request, *, timeout: float) -> bytes:
         """The answer's body. Raises the ApiError that fits; Unreachable when no server answered within `timeout`."""
@@ -105,6 +111,7 @@ class Transport:
                 answer = await self._send(request, servers[number])
             except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
                 # Nothing was sent yet, so another server may be asked whatever the verb.
+                self._away = True
                 last = errors.Unreachable(request.says, server=servers[number], message=_words(error))
             except (aiohttp.ClientError, OSError) as error:
                 self._preferred = (number + 1) % len(servers)
@@ -113,9 +120,16 @@ class Transport:
                 if number != self._preferred:
                     log.info("the API server is now %s", servers[number])
                     self._preferred = number
+                self._answered()
                 return answer, servers[number]
         assert last is not None
         raise last
+
+    def _answered(self) -> None:
+        if self._away:
+            self._away = False
+            self._back.set()
+            self._back = asyncio.Event()
 
     async def _send(self, request: Request, server: str) -> aiohttp.ClientResponse:
         if self._session is None:

@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 _STALLED: Final = 150.0
 # A watch is renewed after a while, each at another moment, so that servers share the load after a restart.
 _SHORTEST, _LONGEST = 300, 600
-_BACKOFF: Final = Backoff(base=0.2, cap=30.0, jitter=0.5)
+_BACKOFF: Final = Backoff(base=0.2, cap=10.0, jitter=0.5)
+# How far apart the watches of one agent come back when the server does.
+_SCATTER: Final = 0.3
 # A watch that ended sooner than this did not work, whatever it said.
 _TOO_SHORT: Final = 1.0
 
@@ -117,14 +119,24 @@ class Reflector(Generic[T, V]):
                     failures = 0
                 failures += 1
                 self._note_failure(error, failures)
-            await asyncio.sleep(_BACKOFF.delay(failures, random=random.random))
+            await self._pause(_BACKOFF.delay(failures, random=random.random))
+
+    async def _pause(self, delay: float) -> None:
+        """Wait that long, or until anybody reached the server again."""
+        try:
+            async with asyncio.timeout(delay):
+                await self._client.transport.reached()
+                await asyncio.sleep(_SCATTER * random.random())
+        except TimeoutError:
+            return
 
     def _note_failure(self, error: errors.ApiError, failures: int) -> None:
         if self.failing_since is None:
             self.failing_since = asyncio.get_running_loop().time()
-        # The first failure is often just a server that restarts.
-        level = logging.INFO if failures == 1 else logging.WARNING
-        log.log(level, "%s: not up to date: %s", self._resource.plural, error)
+        # The first failure is often just a server that restarts; later ones are told ever less often.
+        if failures & (failures - 1) == 0:
+            level = logging.INFO if failures == 1 else logging.WARNING
+            log.log(level, "%s: not up to date: %s", self._resource.plural, error)
 
     async def _list(self) -> None:
         fresh: dict[meta.Key, V] = {}
@@ -133,7 +145,7 @@ class Reflector(Generic[T, V]):
         async for page in self._client.pages(self._resource, self._selection):
             version = version or page.metadata.resource_version
             for item in page.items:
-                kept = self._keep(item)
+                kept = self._kept(item)
                 if kept is not None:
                     fresh[item.key] = kept
                     versions[item.key] = item.metadata.resource_version
@@ -196,6 +208,13 @@ class Reflector(Generic[T, V]):
             self._version = ""
             raise self._error(f"a watch line does not fit: {error}") from error
 
+    def _kept(self, item: T) -> V | None:
+        try:
+            return self._keep(item)
+        except Exception:
+            log.exception("%s %s is left out: it could not be taken in", self._resource.plural, item.key)
+            return None
+
     def _read(self, raw: msgspec.Raw) -> None:
         try:
             item = codec.decode(self._resource.type, raw)
@@ -208,7 +227,7 @@ class Reflector(Generic[T, V]):
 
     def _put(self, item: T) -> None:
         self._version = item.metadata.resource_version
-        new = self._keep(item)
+        new = self._kept(item)
         if new is None:
             self._drop(item.key)
             return

@@ -152,6 +152,7 @@ def _in_binary(amount: int) -> str:
 
 def _in_decimal(nanos: int, form: Form) -> str:
     amount, exponent = nanos, -9
+    # Past exa there is no suffix; the genuine code then prints the mantissa alone ("1000E" as "1"), which we do not.
     limit = 18 if form is not Form.DECIMAL_EXPONENT else _MAX_EXPONENT * 3
     while amount % 1000 == 0 and exponent < limit:
         amount //= 1000

@@ -47,12 +47,56 @@ def test_it_waits_for_a_server_that_is_not_there_yet() -> None:
             assert not mirror.synced.is_set()
             assert mirror.failing_since == 0
             api.come_up()
-            await asyncio.sleep(46)  # the longest wait with its jitter
+            await asyncio.sleep(16)  # the longest wait with its jitter
             assert mirror.synced.is_set()
             assert mirror.failing_since is None
             assert names(mirror) == {"a"}
 
     virtual.run(scenario())
+
+
+def test_it_comes_back_as_soon_as_anybody_reached_the_server() -> None:
+    async def scenario() -> None:
+        api = fake.FakeApi()
+        api.put(LEASES, of("a"))
+        async with mirrored(api) as mirror:
+            await asyncio.sleep(5)
+            api.go_down()
+            await asyncio.sleep(100)
+            api.remove(LEASES, Key("nodes", "a"))
+            before = mirror.failing_since
+            api.come_up()
+            assert before is not None
+            await Client(api).list(node.NODES)
+            await asyncio.sleep(0.4)
+            assert names(mirror) == set()
+
+    virtual.run(scenario())
+
+
+def test_an_object_that_cannot_be_taken_in_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def keep(found: lease.Lease) -> str:
+        if found.metadata.name == "bad":
+            raise KeyError("no")
+        return found.metadata.name
+
+    async def scenario() -> None:
+        api = fake.FakeApi()
+        api.put(LEASES, of("bad"))
+        api.put(LEASES, of("a"))
+        mirror = watch.Reflector(Client(api), LEASES, keep=keep)
+        task = asyncio.create_task(mirror.run())
+        await asyncio.sleep(1)
+        api.put(LEASES, of("bad", "x"))
+        api.put(LEASES, of("b"))
+        await asyncio.sleep(1)
+        assert set(mirror.store.values()) == {"a", "b"}
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    virtual.run(scenario())
+    assert caplog.text.count("leases nodes/bad is left out") == 2
 
 
 def test_a_cut_watch_resumes_where_it_was_without_a_list() -> None:
