@@ -16,8 +16,11 @@ from pykubelet.act.container_inputs import Inputs, Node
 from pykubelet.act.containers import ContainerStarter, Reach
 from pykubelet.act.executor import Executor
 from pykubelet.act.files import PodFiles
+from pykubelet.act.housekeeping import Housekeeping
 from pykubelet.act.image_actions import ImageActions
+from pykubelet.act.image_gc import ImageCollector
 from pykubelet.act.images import Images
+from pykubelet.act.log_rotation import LogRotation
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
@@ -37,6 +40,7 @@ from pykubelet.decide import (
     references,
     security,
 )
+from pykubelet.decide.image_gc import Policy
 from pykubelet.desired.apiserver import ApiPods
 from pykubelet.desired.merge import Desired
 from pykubelet.desired.own_node import OwnNode
@@ -144,7 +148,29 @@ class PodLoop:
             reporter=self.reporter,
             admission=NodeAdmission(node=lambda: self.node.current, active=self._active),
             volumes=self.volumes,
+            recorder=events,
         )
+        self.housekeeping = Housekeeping(self.volumes, files, self.cgroups, known=self._is_known, clock=clock)
+        self.log_rotation = LogRotation(
+            runtime,
+            containers=self.view.containers,
+            largest=settings.container_log_max_size.value,
+            most=settings.container_log_max_files,
+            clock=clock,
+        )
+        self.image_collector = ImageCollector(
+            image_service,
+            Policy(
+                high_percent=settings.image_gc_high_threshold_percent,
+                low_percent=settings.image_gc_low_threshold_percent,
+                min_age=settings.image_minimum_gc_age,
+                max_age=settings.image_maximum_gc_age,
+            ),
+            containers=self.view.containers,
+            tell=lambda reason, message: events.of_node("Warning", reason, message),
+            clock=clock,
+        )
+        self._log_period = settings.container_log_monitor_interval
         backoff = settings.crash_loop_back_off.max_container_restart_period
         self.workers = PodWorkers(
             neighbours, executor, context=self._context, clock=clock, max_restart_delay=backoff or 300.0
@@ -172,9 +198,17 @@ class PodLoop:
             await self.desired.wait_synced()
             for uid in self.view.uids():
                 self.workers.wake(uid)
+            tasks.create_task(self.housekeeping.run(), name="housekeeping")
+            tasks.create_task(self.log_rotation.run(self._log_period), name="log rotation")
+            tasks.create_task(self.image_collector.run(), name="image collector")
 
     def _wake(self, uid: Uid) -> None:
         self.workers.wake(uid)
+
+    def _is_known(self, uid: Uid) -> bool:
+        return (
+            self.desired.get(uid) is not None or self.view.get(uid) is not None or self.workers.memory(uid) is not None
+        )
 
     def _active(self) -> list[Pod]:
         return self.workers.active()

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 from pathlib import Path
+from typing import Final
 
 from nodekit.aio.clock import Clock
 from pykubelet.act import hooks, ports
@@ -21,6 +22,8 @@ from pykubelet.model.container import Container
 from pykubelet.model.ids import ContainerId
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
+
+LOG_LINKS: Final = Path("/var/log/containers")
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,7 @@ class ContainerStarter:
             self._tell(pod, action.name, "Warning", "Failed", f"Error: {error.detail}")
             raise PodError("RunContainerError", error.detail) from error
         self._tell(pod, action.name, "Normal", "Started", "Container started")
+        link_log(LOG_LINKS, pod, (action.name, made), Path(sandbox_spec.log_directory) / spec.log_path)
         return Started(made, container, ips[0] if ips else "")
 
     async def after_start(self, memory: PodMemory, started: Started) -> None:
@@ -139,10 +143,12 @@ class Reach:
         return next((s.attempt for s in seen.sandboxes if s.id == action.sandbox), 0) if seen else 0
 
 
-def link_log(folder: Path, pod: Pod, name: str, container: ContainerId, log_path: Path) -> None:
+def link_log(folder: Path, pod: Pod, container: tuple[str, ContainerId], log_path: Path) -> None:
     """Make the link that cluster logging agents read: `<pod>_<namespace>_<container>-<id>.log`."""
-    link = folder / f"{pod.metadata.name}_{pod.metadata.namespace}_{name}-{container}.log"
+    name, id_ = container
+    link = folder / f"{pod.metadata.name}_{pod.metadata.namespace}_{name}-{id_}.log"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         os.symlink(log_path, link)
     except OSError as error:
         log.debug("no link to the log of %s/%s: %s", pod.key, name, error)

@@ -17,7 +17,7 @@ from pykubelet.act.executor import Executor
 from pykubelet.act.operations import Operations
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.cri import errors as cri_errors
-from pykubelet.decide import backoff, ending, pod_actions, pod_status, references
+from pykubelet.decide import backoff, backoff_events, ending, pod_actions, pod_status, references, waiting
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
 from pykubelet.model.ids import Uid
@@ -45,6 +45,7 @@ class Neighbours:
     reporter: ports.Reporter
     admission: ports.Admission
     volumes: ports.Volumes
+    recorder: ports.Recorder
 
 
 class PodWorkers:
@@ -147,9 +148,11 @@ class PodWorkers:
         renew_at = self._refresh_volumes(uid, memory, now=now)
         state = self._state(uid, memory, seen)
         status = pod_status.of(state, context, now=now)
+        for held in backoff_events.of(memory.pod, memory.status, status):
+            self._near.recorder.event(memory.pod, held.type, "BackOff", held.message, container=held.container)
         memory.status = status
         self._near.reporter.publish(uid, memory.pod, status, finished=plan.finished)
-        times = [at for at in (plan.wake_at, renew_at) if at is not None]
+        times = [at for at in (plan.wake_at, renew_at, _next_words(memory, now=now)) if at is not None]
         return max(min(times) - now, 0.01) if times else None
 
     def _refresh_volumes(self, uid: Uid, memory: PodMemory, *, now: float) -> float | None:
@@ -256,3 +259,13 @@ class PodWorkers:
         self._near.seen.forget(uid)
         if self._near.wanted.get(uid) is not None:
             self._workers.wake(uid)
+
+
+def _next_words(memory: PodMemory, *, now: float) -> float | None:
+    """When a failed pull is next to be told of in other words (epoch seconds)."""
+    changes = (
+        failure.at + waiting.ERROR_SHOWN_FOR
+        for failure in memory.failures.values()
+        if failure.reason == waiting.PULL_ERROR and failure.at + waiting.ERROR_SHOWN_FOR > now
+    )
+    return min(changes, default=None)

@@ -9,7 +9,6 @@ from nodekit.config import Document, Problem
 from pykubelet.config.settings import Settings
 
 _EVICTION: Final = "Pods are not evicted"
-_GC: Final = "images are not garbage-collected"
 _MANAGERS: Final = "there are no CPU, memory and topology managers"
 _RESERVED: Final = "nothing is enforced on the node's own processes"
 _LIMITS: Final = "requests are bounded by what runs at once, not by rate"
@@ -34,10 +33,6 @@ NO_EFFECT: Final[dict[str, str]] = {
     "preloaded_images_verification_allowlist": "credentials of images already here are not verified",
     "enable_contention_profiling": "there are no Go locks to profile",
     "oom_score_adj": "the agent leaves its own OOM score alone",
-    "image_minimum_gc_age": _GC,
-    "image_maximum_gc_age": _GC,
-    "image_gc_high_threshold_percent": _GC,
-    "image_gc_low_threshold_percent": _GC,
     "volume_stats_agg_period": "volume sizes are measured when asked for",
     "kubelet_cgroups": _RESERVED,
     "system_cgroups": _RESERVED,

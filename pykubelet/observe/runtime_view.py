@@ -7,7 +7,7 @@ come in any order: an old one never undoes a newer.
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from pykubelet.cri import errors, runtime_api
 from pykubelet.model import observed
@@ -47,6 +47,11 @@ class RuntimeView:
     def uids(self) -> list[Uid]:
         """Every Pod the runtime has something of."""
         return [uid for uid, entry in self._pods.items() if entry.runtime.sandboxes or entry.runtime.containers]
+
+    def containers(self) -> Iterator[Container]:
+        """Every container the runtime has."""
+        for entry in list(self._pods.values()):
+            yield from entry.runtime.containers
 
     def get(self, uid: Uid) -> PodRuntime | None:
         """What is known of a Pod, without asking; None if the runtime has nothing of it."""

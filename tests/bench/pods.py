@@ -188,9 +188,7 @@ async def run(options: argparse.Namespace) -> int:
     print("\n" + table)
     out = Path(options.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(  # noqa: ASYNC240 - nothing else runs any more
-        msgspec.json.encode({"samples": [dataclasses.asdict(s) for s in samples], "idle": idle})
-    )
+    out.write_bytes(msgspec.json.encode({"samples": [dataclasses.asdict(s) for s in samples], "idle": idle}))
     out.with_suffix(".md").write_text(table + "\n")
     return 0
 

@@ -1,0 +1,75 @@
+"""Removes what Pods that nobody knows any more left on this machine: folders, mounts, cgroups, links to logs."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from nodekit.aio.clock import Clock
+from pykubelet.act.cgroups import Cgroups
+from pykubelet.act.containers import LOG_LINKS
+from pykubelet.act.files import PodFiles
+from pykubelet.act.volumes import VolumeManager
+from pykubelet.errors import PodError
+from pykubelet.model.ids import Uid
+
+PERIOD: Final = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """Run it as a task once all sources of Pods are known. `known(uid)`: is it wanted, seen or worked on.
+
+    A Pod counts as unknown only when it was so at two looks, so that none is caught between two states.
+    """
+
+    def __init__(
+        self,
+        volumes: VolumeManager,
+        files: PodFiles,
+        cgroups: Cgroups,
+        *,
+        known: Callable[[Uid], bool],
+        clock: Clock,
+    ) -> None:
+        self._volumes = volumes
+        self._files = files
+        self._cgroups = cgroups
+        self._known = known
+        self._clock = clock
+        self._suspects: set[Uid] = set()
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await self.sweep()
+            await self._clock.sleep(PERIOD)
+
+    async def sweep(self) -> None:
+        """Look once, and remove what was unknown at the last look too."""
+        paths = self._cgroups.pods()
+        unknown = {uid for uid in {*paths, *self._files.known()} if not self._known(uid)}
+        for uid in unknown & self._suspects:
+            log.info("what Pod %s left here is removed", uid)
+            try:
+                if uid in paths:
+                    await self._cgroups.remove(paths[uid])
+                self._volumes.remove(uid)
+                self._files.remove(uid)
+            except (OSError, PodError) as error:
+                log.warning("what Pod %s left here stays for now: %s", uid, error)
+        self._suspects = unknown
+        unlink_dangling(LOG_LINKS)
+
+
+def unlink_dangling(folder: Path) -> None:
+    """Remove the links to container logs that are gone."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            os.unlink(entry.path)
