@@ -64,6 +64,7 @@ async def _run(settings: Settings, options: Options) -> None:
         )
         node = NodeLoop(settings, options, client=client, services=(runtime, images), seen=(loop.node, loop.events))
         node.facts.problems.append(lambda: loop.relist.trouble() or "")
+        node.enforce(loop.cgroups)
         host = Host(
             node=options.node_name,
             addresses=options.node_ips,

@@ -8,20 +8,28 @@ from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from pykubelet import KUBERNETES_VERSION, VERSION
+from pykubelet.act.cgroups import Cgroups
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
+from pykubelet.decide import node_resources
 from pykubelet.desired.own_node import OwnNode
 from pykubelet.observe import machine
 from pykubelet.observe.node_facts import NodeFactsGatherer
 from pykubelet.observe.runtime_health import RuntimeHealth
 from pykubelet.options import Options
 from pykubelet.report import node_settings
-from pykubelet.report.events import Recorder
+from pykubelet.report.csi_node import CSINodeReporter
+from pykubelet.report.events import NORMAL, WARNING, Recorder
 from pykubelet.report.lease import NodeLease
 from pykubelet.report.node import NodeReporter
 
 SHOWN_VERSION: Final = f"v{KUBERNETES_VERSION}+pykubelet.{VERSION}"
 """What the Node says its kubelet is: a Kubernetes version, with ours as build metadata."""
+
+_CGROUP_V1: Final = (
+    "cgroup v1 detected. cgroup v1 support is deprecated and will be removed in a future release. Please migrate to "
+    "cgroup v2. More information at https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1"
+)
 
 
 class NodeLoop:
@@ -39,6 +47,8 @@ class NodeLoop:
         runtime, images = services
         node, recorder = seen
         clock = SystemClock()
+        self._settings = settings
+        self._recorder = recorder
         self.machine = machine.read()
         self.health = RuntimeHealth(runtime, clock=clock)
         self.facts = NodeFactsGatherer(
@@ -61,13 +71,29 @@ class NodeLoop:
             timing=node_settings.timing(settings, register=options.register),
             clock=clock,
         )
+        self.csi_node = CSINodeReporter(client, node, clock=clock)
         self.lease = NodeLease(client, node, duration=settings.node_lease_duration_seconds, clock=clock)
         self.health.subscribe(self.reporter.wake)
         node.subscribe(self.reporter.node_changed)
+
+    def enforce(self, cgroups: Cgroups) -> None:
+        """Give the cgroup of all Pods what Pods may have. Raises OSError that names the file."""
+        settings = self._settings
+        cgroups.ensure_roots(
+            node_resources.enforced(
+                self.machine,
+                for_agents=(settings.kube_reserved, settings.system_reserved),
+                limited=settings.cgroups_per_qos and "pods" in settings.enforce_node_allocatable,
+            )
+        )
+        self._recorder.of_node(NORMAL, "NodeAllocatableEnforced", "Updated Node Allocatable limit across pods")
+        if not cgroups.unified:
+            self._recorder.of_node(WARNING, "CgroupV1", _CGROUP_V1)
 
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:
         """Have it all run."""
         start = functools.partial(tasks.start, restart=restart)
         start("runtime-health", self.health.run)
         start("node", self.reporter.run)
+        start("csi-node", self.csi_node.run)
         start("lease", self.lease.run)

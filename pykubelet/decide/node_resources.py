@@ -9,6 +9,7 @@ from typing import Final
 
 from nodekit.objects.quantity import Quantity
 from pykubelet.config.parts import Threshold
+from pykubelet.decide import cgroups
 from pykubelet.model.machine import Machine
 
 CPU: Final = "cpu"
@@ -57,6 +58,15 @@ def allocatable(whole: Mapping[str, Quantity], kept: Mapping[str, Quantity]) -> 
         if name.startswith(HUGE_PAGES) and MEMORY in left:
             left[MEMORY] = _at_least_nothing(left[MEMORY] - amount)
     return left
+
+
+def enforced(machine: Machine, *, for_agents: tuple[Mapping[str, Quantity], ...], limited: bool) -> cgroups.Values:
+    """What the cgroup of all Pods is set to: what agents do not get if `limited`, else all there is."""
+    whole = capacity(machine, storage=None, max_pods=0)
+    left = allocatable(whole, reserved(whole, for_agents=for_agents, eviction={})) if limited else whole
+    return cgroups.Values(
+        cpu_shares=cgroups.shares(left[CPU].milli), memory_limit=left[MEMORY].value, pids_limit=machine.max_pids
+    )
 
 
 def _amount(threshold: Threshold, whole: Quantity) -> Quantity:

@@ -200,6 +200,7 @@ def _info(settings: NodeSettings, facts: NodeFacts) -> NodeSystemInfo:
         operating_system=_OS,
         architecture=machine.architecture,
         swap=NodeSwapStatus(capacity=machine.swap) if machine.swap else None,
+        running_in_user_namespace=machine.in_user_namespace,
     )
 
 

@@ -19,6 +19,8 @@ class Machine:
     kernel: str = ""
     os_image: str = ""
     architecture: str = ""
+    max_pids: int = 0
+    in_user_namespace: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from pykubelet.model.machine import Filesystem, Machine
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _UUIDS: Final = ("sys/class/dmi/id/product_uuid", "proc/device-tree/system-id", "proc/device-tree/vm,uuid")
+_IDS: Final = ("etc/machine-id", "var/lib/dbus/machine-id")
+_ALL_IDS: Final = ["0", "0", "4294967295"]
+"""The uid_map of a process that is in no user namespace."""
 _PRETTY_NAME: Final = re.compile(r"PRETTY_NAME=(.*)")
 _HUGE_PAGES: Final = re.compile(r"hugepages-(\d+)kB")
 
@@ -26,13 +29,15 @@ def read(root: Path = Path("/")) -> Machine:
         memory=memory.get("MemTotal", 0),
         swap=memory.get("SwapTotal", 0),
         huge_pages=_huge_pages(root / "sys/kernel/mm/hugepages"),
-        machine_id=_first(root, "etc/machine-id", "var/lib/dbus/machine-id"),
-        system_uuid=_first(root, *_UUIDS),
+        machine_id=_first(root, *_IDS),
+        system_uuid=_first(root, *_UUIDS, *_IDS),
         boot_id=_first(root, "proc/sys/kernel/random/boot_id"),
         booted_at=time.time() - time.clock_gettime(time.CLOCK_BOOTTIME),
         kernel=platform.release(),
         os_image=_os_image(root),
         architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
+        max_pids=min(_number(root, "proc/sys/kernel/pid_max"), _number(root, "proc/sys/kernel/threads-max")),
+        in_user_namespace=_first(root, "proc/self/uid_map").split() not in (_ALL_IDS, []),
     )
 
 
@@ -74,6 +79,11 @@ def _os_image(root: Path) -> str:
         return "Unknown"
     found = _PRETTY_NAME.search(text)
     return found[1].strip('"') if found else "Linux"
+
+
+def _number(root: Path, name: str) -> int:
+    text = _first(root, name)
+    return int(text) if text.isdecimal() else 0
 
 
 def _first(root: Path, *names: str) -> str:
