@@ -10,7 +10,6 @@ from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import Clock
 from nodekit.objects.meta import Key
 from pyproxy import errors
-from pyproxy.act.conntrack.flows import Conntrack
 from pyproxy.decide import programs, stale_flows, topology
 from pyproxy.decide.chains import Policy
 from pyproxy.decide.ruleset import Ruleset
@@ -38,6 +37,14 @@ class Writer(Protocol):
 
     def chain_names(self, family: Family) -> set[str]:
         """The chains there are in our table."""
+        ...
+
+
+class Forgetter(Protocol):
+    """What deletes flows: conntrack, or a fake."""
+
+    def forget(self, flows: Iterable[Flow], family: Family) -> int:
+        """Delete them; raises ConntrackError."""
         ...
 
 
@@ -104,7 +111,7 @@ class Sync:
         *,
         families: Iterable[Family],
         clock: Clock,
-        conntrack: Conntrack | None = None,
+        conntrack: Forgetter,
     ) -> None:
         self._world = world
         self._writer = writer
@@ -200,28 +207,35 @@ class Sync:
     def _put(self, service: Key, family: Family, side: _Side) -> None:
         """One Service's programs; a Service that can't be understood keeps the ones it has, alone."""
         try:
-            ports = {port.name: port for port in self._world.ports(service, family)}
-            before = side.names.get(service, ())
-            for name in before:
-                if name not in ports:
-                    self._replace(name, None, (), side)
-                    side.ruleset.put(name, None)
-            for name, port in ports.items():
-                endpoints = self._world.endpoints(name, family)
-                choice = topology.choose(port, endpoints, self._world.place())
-                old = side.ruleset.programs.get(name)
-                new = programs.build(port, choice, node_ip=self._world.node_ip(family), before=old)
-                self._replace(name, new, endpoints, side)
-                side.ruleset.put(name, new)
+            made = self._programs(service, family, side.ruleset)
         except Exception:
             log.exception("service %s: its %s rules stay as they are", service, family.api_name)
             return
-        if ports:
-            side.names[service] = tuple(ports)
+        for name in side.names.get(service, ()):
+            if name not in made:
+                self._note_flows(name, None, (), side)
+                side.ruleset.put(name, None)
+        for name, (program, endpoints) in made.items():
+            self._note_flows(name, program, endpoints, side)
+            side.ruleset.put(name, program)
+        if made:
+            side.names[service] = tuple(made)
         else:
             side.names.pop(service, None)
 
-    def _replace(self, name: PortName, new: Program | None, endpoints: tuple[Endpoint, ...], side: _Side) -> None:
+    def _programs(
+        self, service: Key, family: Family, ruleset: Ruleset
+    ) -> dict[PortName, tuple[Program, tuple[Endpoint, ...]]]:
+        place, node_ip = self._world.place(), self._world.node_ip(family)
+        made = {}
+        for port in self._world.ports(service, family):
+            endpoints = self._world.endpoints(port.name, family)
+            choice = topology.choose(port, endpoints, place)
+            before = ruleset.programs.get(port.name)
+            made[port.name] = programs.build(port, choice, node_ip=node_ip, before=before), endpoints
+        return made
+
+    def _note_flows(self, name: PortName, new: Program | None, endpoints: tuple[Endpoint, ...], side: _Side) -> None:
         """Note which flows of a connectionless port go stale."""
         if name.protocol is Transport.TCP:
             return
@@ -289,7 +303,7 @@ class Sync:
 
     def _forget(self, family: Family, side: _Side) -> None:
         flows, side.flows = side.flows, []
-        if flows and self._conntrack is not None:
+        if flows:
             try:
                 self._conntrack.forget(flows, family)
             except (errors.ConntrackError, OSError) as error:

@@ -1,0 +1,256 @@
+"""The sync loop in virtual time, against a kernel of dictionaries that can be told to refuse."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodekit.aio import virtual
+from nodekit.aio.clock import VirtualClock
+from nodekit.objects.meta import Key
+from pyproxy import errors
+from pyproxy.act.sync import Sync
+from pyproxy.decide import chains, topology
+from pyproxy.decide.stale_flows import Flow
+from pyproxy.decide.trace import Machine
+from pyproxy.model import keys
+from pyproxy.model.address import Address, Family
+from pyproxy.model.ports import Endpoint, PortName, Protocol, ServicePort
+from pyproxy.model.ruleset import Set
+from pyproxy.model.transaction import Transaction
+
+A, B = Key("ns", "a"), Key("ns", "b")
+
+
+def endpoint(number: int, **fields: Any) -> Endpoint:
+    return Endpoint(Address(bytes((10, 1, 0, number))), 8080, **fields)
+
+
+@dataclass
+class World:
+    """What the cluster wants, as a test says."""
+
+    wanted: dict[Key, tuple[Endpoint, ...]] = field(default_factory=dict)
+    protocol: Protocol = Protocol.TCP
+    poisoned: set[Key] = field(default_factory=set)
+    node_ports: tuple[Address, ...] = ()
+
+    def services(self) -> Iterable[Key]:
+        return list(self.wanted)
+
+    def ports(self, service: Key, family: Family) -> Iterable[ServicePort]:
+        if service in self.poisoned:
+            raise ValueError("a Service nobody thought of")
+        if service not in self.wanted:
+            return ()
+        number = sorted((A, B)).index(service)
+        name = PortName(service, "p", self.protocol)
+        return (ServicePort(name, Address(bytes((10, 0, 0, number + 1))), 80),)
+
+    def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
+        return self.wanted[port.service]
+
+    def place(self) -> topology.Place:
+        return topology.Place("n1")
+
+    def node_ip(self, family: Family) -> Address | None:
+        return None
+
+    def policy(self, family: Family) -> chains.Policy:
+        return chains.Policy(family, node_port_ips=self.node_ports)
+
+
+@dataclass
+class Kernel:
+    """Applies to dictionaries what it does not refuse."""
+
+    machine: Machine = field(default_factory=Machine)
+    sent: list[tuple[Transaction, bool]] = field(default_factory=list)
+    refuse: Callable[[Transaction, bool], bool] = lambda transaction, from_nothing: False
+
+    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
+        self.sent.append((transaction, from_nothing))
+        if self.refuse(transaction, from_nothing):
+            raise errors.RulesetError("refused")
+        if from_nothing:
+            self.machine = Machine()
+        self.machine.apply(transaction)
+
+    def chain_names(self, family: Family) -> set[str]:
+        return set(self.machine.chains)
+
+    @property
+    def backends(self) -> set[int]:
+        held = self.machine.sets[Set.ENDPOINTS].values()
+        return {keys.read_endpoint(v)[0][3] for v in held if isinstance(v, bytes)}
+
+
+class Flows:
+    """Remembers what it was asked to forget."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[Flow] = []
+
+    def forget(self, flows: Iterable[Flow], family: Family) -> int:
+        self.forgotten.extend(flows)
+        return 0
+
+
+@dataclass
+class Scene:
+    world: World = field(default_factory=World)
+    kernel: Kernel = field(default_factory=Kernel)
+    flows: Flows = field(default_factory=Flows)
+
+    def play(self, script: Callable[["Scene", Sync], Coroutine[Any, Any, None]]) -> None:
+        async def scenario() -> None:
+            sync = Sync(self.world, self.kernel, families=[Family.IPV4], clock=VirtualClock(), conntrack=self.flows)
+            task = asyncio.create_task(sync.run())
+            sync.wake_all()
+            await asyncio.sleep(1)
+            try:
+                await script(self, sync)
+            finally:
+                task.cancel()
+
+        virtual.run(scenario())
+
+
+def test_the_first_write_is_the_whole() -> None:
+    scene = Scene(World({A: (endpoint(1),)}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        assert [(sent.fresh, nothing) for sent, nothing in scene.kernel.sent] == [(True, False)]
+        assert scene.kernel.backends == {1}
+
+    scene.play(script)
+
+
+def test_changes_that_come_together_are_sent_together() -> None:
+    scene = Scene(World({A: (endpoint(1),), B: (endpoint(2),)}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        scene.kernel.sent.clear()
+        scene.world.wanted[A] = (endpoint(3),)
+        sync.wake(A)
+        await asyncio.sleep(0.001)
+        scene.world.wanted[B] = (endpoint(4),)
+        sync.wake(B)
+        await asyncio.sleep(0.1)
+        assert [(sent.fresh, sent.size) for sent, _ in scene.kernel.sent] == [(False, 4)]
+        assert scene.kernel.backends == {3, 4}
+
+    scene.play(script)
+
+
+def test_a_service_that_cannot_be_understood_holds_up_nobody() -> None:
+    scene = Scene(World({A: (endpoint(1),), B: (endpoint(2),)}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        scene.world.poisoned.add(A)
+        scene.world.wanted[A] = scene.world.wanted[B] = (endpoint(3),)
+        sync.wake(A, B)
+        await asyncio.sleep(0.1)
+        assert scene.kernel.backends == {1, 3}
+        scene.world.poisoned.clear()
+        sync.wake(A)
+        await asyncio.sleep(0.1)
+        assert scene.kernel.backends == {3}
+
+    scene.play(script)
+
+
+def test_a_refused_change_is_healed_by_writing_everything() -> None:
+    scene = Scene(World({A: (endpoint(1),)}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        scene.kernel.refuse = lambda transaction, from_nothing: not transaction.fresh
+        scene.world.wanted[A] = (endpoint(2),)
+        sync.wake(A)
+        await asyncio.sleep(0.1)
+        assert scene.kernel.backends == {2}
+
+    scene.play(script)
+
+
+def test_a_table_of_another_shape_is_made_from_nothing() -> None:
+    scene = Scene(World({A: (endpoint(1),)}))
+    scene.kernel.refuse = lambda transaction, from_nothing: not from_nothing
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        assert scene.kernel.backends == {1}
+
+    scene.play(script)
+
+
+def test_a_kernel_that_refuses_everything_is_asked_again_later_and_then_has_it_all() -> None:
+    scene = Scene(World({A: (endpoint(1),)}))
+    scene.kernel.refuse = lambda transaction, from_nothing: True
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        tries = len(scene.kernel.sent)
+        await asyncio.sleep(60)
+        assert tries < len(scene.kernel.sent) < tries + 40
+        assert not sync.settled.is_set()
+        scene.kernel.refuse = lambda transaction, from_nothing: False
+        await asyncio.sleep(40)
+        assert scene.kernel.backends == {1}
+        assert sync.settled.is_set()
+
+    scene.play(script)
+
+
+def test_unused_chains_go_after_a_while() -> None:
+    scene = Scene(World({A: (endpoint(1), endpoint(2))}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        scene.world.wanted[A] = (endpoint(1),)
+        sync.wake(A)
+        await asyncio.sleep(0.5)
+        assert {"cluster-1", "cluster-2"} <= scene.kernel.chain_names(Family.IPV4)
+        await asyncio.sleep(5)
+        assert "cluster-2" not in scene.kernel.chain_names(Family.IPV4)
+
+    scene.play(script)
+
+
+def test_a_change_of_the_nodes_addresses_reaches_the_ruleset() -> None:
+    scene = Scene(World({A: (endpoint(1),)}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        scene.world.node_ports = (Address(b"\xc6\x12\0\1"),)
+        sync.wake_all()
+        await asyncio.sleep(0.1)
+        assert set(scene.kernel.machine.sets[Set.NODE_PORT_IPS]) == {b"\xc6\x12\0\1"}
+
+    scene.play(script)
+
+
+def test_flows_of_a_gone_backend_are_forgotten_once_the_rules_are_written() -> None:
+    scene = Scene(World({A: (endpoint(1), endpoint(2))}, protocol=Protocol.UDP))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        scene.flows.forgotten.clear()
+        scene.world.wanted[A] = (endpoint(1), endpoint(2, ready=False, terminating=True))
+        sync.wake(A)
+        await asyncio.sleep(0.1)
+        assert scene.flows.forgotten == []  # it still serves those it has
+        scene.world.wanted[A] = (endpoint(1),)
+        sync.wake(A)
+        await asyncio.sleep(0.1)
+        gone = endpoint(2)
+        assert [flow.backend for flow in scene.flows.forgotten] == [keys.endpoint(gone.address, gone.port)]
+
+    scene.play(script)
+
+
+def test_a_services_first_backend_forgets_flows_that_found_none() -> None:
+    scene = Scene(World({A: ()}, protocol=Protocol.UDP))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        scene.world.wanted[A] = (endpoint(1),)
+        sync.wake(A)
+        await asyncio.sleep(0.1)
+        assert [flow.backend for flow in scene.flows.forgotten] == [None]
+
+    scene.play(script)
