@@ -31,6 +31,21 @@ def bodies(one: Set, elements: Mapping[bytes, Element] | Iterable[bytes]) -> Ite
         yield head + wire.nest(3, *parts)
 
 
+def read(element: bytes) -> tuple[bytes, bytes | str | None]:
+    """An element's key and value as the kernel lists them; see Kernel.elements."""
+    attributes = wire.attributes(element)
+    key = wire.attributes(attributes[1])[1]
+    if 10 in attributes:
+        return key, wire.attributes(attributes[10])[1]
+    if 2 not in attributes:
+        return key, None
+    data = wire.attributes(attributes[2])
+    if 1 in data:
+        return key, data[1]
+    verdict = wire.attributes(data[2])
+    return key, verdict[2].rstrip(b"\0").decode() if 2 in verdict else "drop"
+
+
 def flush(one: Set) -> bytes:
     """The body of a DELSETELEM that empties a set."""
     return wire.string(1, rs.TABLE) + wire.string(2, one.spec.name)
