@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -11,13 +10,12 @@ from pathlib import Path
 from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
-from nodekit.kube import auth
 from nodekit.kube.client import Client
 from nodekit.kube.events import Recorder
 from nodekit.kube.transport import Transport
 from nodekit.objects import meta
 from nodekit.objects.meta import Key
-from pyproxy import VERSION
+from pyproxy import VERSION, wiring
 from pyproxy.act.conntrack import sysctls
 from pyproxy.act.conntrack.flows import Conntrack
 from pyproxy.act.nftables.kernel import Kernel
@@ -80,7 +78,7 @@ async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown:
     clock, metrics, families = SystemClock(), Metrics(), _families()
     health = Health(clock, timeout=2 * options.sync_period)
     health.expect(*families)
-    async with Transport(_credentials(options), user_agent=f"pyproxy/{VERSION}") as transport:
+    async with Transport(wiring.credentials(options), user_agent=f"pyproxy/{VERSION}") as transport:
         client = Client(transport)
         addresses = Addresses()
         world = World(client, options, machine_ips=lambda: addresses.current)
@@ -146,19 +144,6 @@ class _Unheard:
     def chain_names(self, family: Family) -> set[str]:
         """As the kernel's own."""
         return self._kernel.chain_names(family)
-
-
-def _credentials(options: Options) -> auth.Credentials:
-    found = auth.load(Path(options.kubeconfig)) if options.kubeconfig else auth.in_cluster(os.environ)
-    if options.server:
-        cluster = auth.Cluster(
-            (options.server.rstrip("/"),),
-            authority=found.cluster.authority,
-            insecure=found.cluster.insecure,
-            server_name=found.cluster.server_name,
-        )
-        return auth.Credentials(cluster, found.identity)
-    return found
 
 
 def _about(node: str) -> meta.ObjectReference:

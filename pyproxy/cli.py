@@ -10,7 +10,7 @@ from pathlib import Path
 from nodekit import config, logs, yamltree
 from nodekit.config import Document
 from nodekit.kube import auth
-from pyproxy import KUBERNETES_VERSION, app, errors, flags, translate
+from pyproxy import KUBERNETES_VERSION, app, errors, flags, looking, translate
 from pyproxy.config import effects, load, validate
 from pyproxy.config.settings import Settings
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the agent; the exit code: 0 when it was told to end, 1 when it can't go on, 2 for a wrong command line."""
-    given = flags.parser().parse_args(arguments)
+    given = flags.parse(arguments)
     if given.version:
         print(f"Kubernetes v{KUBERNETES_VERSION}")
         return 0
@@ -44,10 +44,20 @@ def _run(given: argparse.Namespace) -> int:
     if given.cleanup:
         app.cleanup()
         return 0
+    options = translate.options(settings, document=document, server=given.master)
+    if given.dry_run:
+        print(looking.dry_run(options), end="")
+        return 0
+    if given.command == "dump":
+        text, differs = looking.dump(options, diff=given.diff)
+        print(text, end="")
+        return int(differs)
+    if given.command == "explain":
+        print(looking.explain_target(options, given.target), end="")
+        return 0
     app.prepare(settings)
     if given.init_only:
         return 0
-    options = translate.options(settings, document=document, server=given.master)
     app.main(options, shown=lambda: config.render(settings))
     return 0
 

@@ -1,7 +1,7 @@
 """The command line's flags: kube-proxy's own, each the field of the configuration it stands for."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -99,11 +99,15 @@ _BARE_TRUE: Final = {
 def parser() -> argparse.ArgumentParser:
     """All flags. Those that stand for a field are ignored beside --config, as kube-proxy does."""
     made = argparse.ArgumentParser(prog="pyproxy", description="Makes Service addresses work on this node.")
+    made.add_argument("command", nargs="?", choices=("explain", "dump"), help="look, and change nothing")
+    made.add_argument("target", nargs="?", default="", help="with explain: ADDRESS:PORT, or :NODEPORT")
     actions = made.add_argument_group("what to do")
     actions.add_argument("--config", type=Path, help="a KubeProxyConfiguration file; it replaces the field flags")
     actions.add_argument("--write-config-to", type=Path, help="write the whole configuration to this file and exit")
     actions.add_argument("--cleanup", action="store_true", help="remove every rule of ours and exit")
     actions.add_argument("--init-only", action="store_true", help="do what needs full root privileges and exit")
+    actions.add_argument("--dry-run", action="store_true", help="print the ruleset as nft text and exit")
+    actions.add_argument("--diff", action="store_true", help="with dump: only what differs from what the API asks")
     actions.add_argument("--version", action="store_true", help="print the version and exit")
     always = made.add_argument_group("beside --config too")
     always.add_argument("--hostname-override", default="", help="the name of this node's Node object")
@@ -115,6 +119,15 @@ def parser() -> argparse.ArgumentParser:
         bare: dict[str, Any] = {"nargs": "?", "const": True} if flag.name in _BARE_TRUE else {}
         fields.add_argument(f"--{flag.name}", dest=flag.path, type=flag.read, metavar="VALUE", default=None, **bare)
     return made
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; ends the program with a usage message when it is wrong."""
+    made = parser()
+    given = made.parse_args(arguments)
+    if (given.command == "explain") != bool(given.target):
+        made.error("explain needs ADDRESS:PORT or :NODEPORT, and nothing else takes one")
+    return given
 
 
 def apply(settings: Settings, given: argparse.Namespace) -> Settings:

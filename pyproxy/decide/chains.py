@@ -114,12 +114,14 @@ def _endpoints(key: ChainKey) -> Set:
     return Set.NODE_PORT_ENDPOINTS if key.node_port else Set.ENDPOINTS
 
 
-def base(policy: Policy) -> tuple[Chain, ...]:
-    """The chains that are always there: dispatch and the four hooks."""
-    learn: tuple[Rule, ...] = (
-        (rs.Translated(), rs.Dispatch(rs.ORIGINAL_KEY, Set.AFFINITY_TIMEOUTS)),
-        (rs.Translated(), rs.Dispatch(rs.ORIGINAL_NODE_PORT_KEY, Set.NODE_PORT_AFFINITY_TIMEOUTS)),
-    )
+def base(policy: Policy, *, learning: bool) -> tuple[Chain, ...]:
+    """The chains that are always there: dispatch and the four hooks. `learning`: some Service has session affinity."""
+    learn: tuple[Rule, ...] = ()
+    if learning:
+        learn = (
+            (rs.Translated(), rs.Dispatch(rs.ORIGINAL_KEY, Set.AFFINITY_TIMEOUTS)),
+            (rs.Translated(), rs.Dispatch(rs.ORIGINAL_NODE_PORT_KEY, Set.NODE_PORT_AFFINITY_TIMEOUTS)),
+        )
     return (
         dispatch(policy),
         Chain("prerouting", ((rs.Jump("dispatch"),),), Hook.PREROUTING, -100),

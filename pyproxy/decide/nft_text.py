@@ -30,24 +30,37 @@ def rule(statements: Rule, family: Family) -> str:
     return " ".join(_statement(statement, family) for statement in statements)
 
 
-def element(one: Set, key: bytes, value: Element, family: Family) -> str:
+Told = bytes | str | None
+"""A value as text or dump has it: a verdict in words, a backend or an interval's last key as bytes, or nothing."""
+
+
+def told(value: Element) -> Told:
+    """A verdict in words; anything else as it is."""
+    match value:
+        case Verdict():
+            return value.value
+        case ChainKey(kind=Kind.LEARN):
+            return f"jump {value.name}"
+        case ChainKey():
+            return f"goto {value.name}"
+        case _:
+            return value
+
+
+def element(one: Set, key: bytes, value: Told, family: Family) -> str:
     """One element, as between the braces of `elements = { ... }`."""
     left = _key(one, key, family)
-    if one.spec.interval and isinstance(value, bytes):
-        last = _key(one, value, family).rpartition(" . ")[2]
-        first = left.rpartition(" . ")[2]
-        return left if first == last else f"{left}-{last}"
     match value:
         case None:
             return left
+        case str():
+            return f"{left} : {value}"
+        case bytes() if one.spec.interval:
+            first, last = left.rpartition(" . ")[2], _key(one, value, family).rpartition(" . ")[2]
+            return left if first == last else f"{left}-{last}"
         case bytes():
-            return f"{left} : {addresses.text(value[:-4])} . {int.from_bytes(value[-4:-2], 'big')}"
-        case Verdict.DROP:
-            return f"{left} : drop"
-        case ChainKey(kind=Kind.LEARN):
-            return f"{left} : jump {value.name}"
-        case ChainKey():
-            return f"{left} : goto {value.name}"
+            address, port = keys.read_endpoint(value)
+            return f"{left} : {addresses.text(address)} . {port}"
 
 
 def _set(one: Set, elements: Mapping[bytes, Element], family: Family) -> Iterator[str]:
@@ -69,7 +82,7 @@ def _set(one: Set, elements: Mapping[bytes, Element], family: Family) -> Iterato
     if flags:
         yield f"\tflags {','.join(flags)}"
     if elements:
-        lines = [element(one, key, value, family) for key, value in elements.items()]
+        lines = [element(one, key, told(value), family) for key, value in elements.items()]
         yield "\telements = { " + ",\n\t\t\t     ".join(lines) + " }"
     yield "}"
 

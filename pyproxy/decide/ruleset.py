@@ -14,7 +14,7 @@ from pyproxy.decide.changes import Changes
 from pyproxy.model import keys
 from pyproxy.model.ports import PortName
 from pyproxy.model.program import Frontend, Program
-from pyproxy.model.ruleset import ChainKey, Element, Kind, Set, Verdict
+from pyproxy.model.ruleset import Chain, ChainKey, Element, Kind, Set, Verdict
 from pyproxy.model.transaction import Transaction
 
 Item = tuple[Set, bytes, Element]
@@ -34,6 +34,7 @@ class Ruleset:
         self._idle: set[ChainKey] = set()
         self._aging: set[ChainKey] = set()
         self._changes = Changes()
+        self._base = chains.base(policy, learning=False)
 
     def put(self, name: PortName, program: Program | None) -> None:
         """Give a ServicePort another program, or none."""
@@ -54,6 +55,8 @@ class Ruleset:
 
     def take(self) -> Transaction:
         """What has changed since the last time, as one transaction."""
+        base, self._base = self._base, self._base_now()
+        self._changes.rewritten.update((new.name, new) for old, new in zip(base, self._base, strict=True) if old != new)
         changes, self._changes = self._changes, Changes()
         made = [key for key in changes.chains if self._uses[key] > 0 and key not in self._idle]
         return changes.transaction(self.policy.family, [chains.shared(key, self.policy) for key in made])
@@ -77,7 +80,7 @@ class Ruleset:
 
     def chain_names(self) -> set[str]:
         """The names of all chains the kernel should have."""
-        return {key.name for key in self._uses} | {chain.name for chain in chains.base(self.policy)}
+        return {key.name for key in self._uses} | {chain.name for chain in self._base}
 
     def whole(self) -> Transaction:
         """Everything there is, as the transaction that makes it; forgets what `take` would have said."""
@@ -94,19 +97,23 @@ class Ruleset:
         if self.policy.node_port_ips:
             added[Set.NODE_PORT_IPS] = dict.fromkeys(self.policy.node_port_ips)
         made = [chains.shared(key, self.policy) for key in sorted(self._uses, key=str)]
-        return Transaction(self.policy.family, True, (*made, *chains.base(self.policy)), {}, added)
+        self._base = self._base_now()
+        return Transaction(self.policy.family, True, (*made, *self._base), {}, added)
 
     def repolicy(self, policy: Policy) -> None:
         """Put a changed policy to use: the chains it rewrites and the NodePort addresses are in the next change."""
         before, self.policy = self.policy, policy
-        pairs = [*zip(chains.base(before), chains.base(policy), strict=True)]
-        pairs += [(chains.shared(key, before), chains.shared(key, policy)) for key in self._uses]
+        pairs = [(chains.shared(key, before), chains.shared(key, policy)) for key in self._uses]
         self._changes.rewritten.update((new.name, new) for old, new in pairs if old != new)
         gone, come = set(before.node_port_ips or ()), set(policy.node_port_ips or ())
         for address in gone - come:
             self._changes.remove(Set.NODE_PORT_IPS, address, None)
         for address in come - gone:
             self._changes.add(Set.NODE_PORT_IPS, address, None)
+
+    def _base_now(self) -> tuple[Chain, ...]:
+        learning = any(uses > 0 for key, uses in self._uses.items() if key.kind is Kind.LEARN)
+        return chains.base(self.policy, learning=learning)
 
     # Who owns a frontend: the first ServicePort that asked for it, until it lets go.
 

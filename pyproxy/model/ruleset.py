@@ -93,7 +93,7 @@ class Kind(enum.Enum):
     EXTERNAL = "external"  # external traffic, policy Cluster: masqueraded
     LOCAL = "local"  # external traffic, policy Local: this node's endpoints; the node's own clients are short-circuited
     SHORT = "short"  # the short circuit: all endpoints, whatever the policy
-    REJECT = "reject"  # nothing serves it anywhere
+    REJECT = "refuse"  # nothing serves it anywhere ("reject" is a word nft would not take for a chain)
     LEARN = "learn"  # after translation: remember the client's endpoint for `number` seconds
 
 

@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from pyroute2 import netns
@@ -17,7 +18,7 @@ from pyroute2 import netns
 from nodekit.objects.meta import Key
 from pyproxy.act.conntrack.flows import Conntrack
 from pyproxy.act.nftables.kernel import Kernel
-from pyproxy.decide import chains, programs, stale_flows, topology
+from pyproxy.decide import chains, nft_text, programs, stale_flows, topology
 from pyproxy.decide.ruleset import Ruleset
 from pyproxy.model import address as addresses
 from pyproxy.model import keys
@@ -319,20 +320,10 @@ def test_every_row_of_changes_leaves_just_what_a_whole_would(node: Node) -> None
         node.serve(*backends, node_port=30080, affinity_seconds=10, external_local=True)
     whole = node.ruleset.whole()
     for one, wanted in whole.added.items():
-        assert node.kernel.elements(node.plan.family, one) == {k: _told(v) for k, v in wanted.items()}, one
+        assert node.kernel.elements(node.plan.family, one) == {k: nft_text.told(v) for k, v in wanted.items()}, one
     node.kernel.apply(whole)
     for one, wanted in whole.added.items():
-        assert node.kernel.elements(node.plan.family, one) == {k: _told(v) for k, v in wanted.items()}, one
-
-
-def _told(value: rs.Element) -> bytes | str | None:
-    match value:
-        case rs.ChainKey():
-            return value.name
-        case rs.Verdict():
-            return value.value
-        case _:
-            return value
+        assert node.kernel.elements(node.plan.family, one) == {k: nft_text.told(v) for k, v in wanted.items()}, one
 
 
 def test_nft_prints_every_rule_and_says_nothing_else(node: Node) -> None:
@@ -347,6 +338,17 @@ def test_nft_prints_every_rule_and_says_nothing_else(node: Node) -> None:
         rules = [line for line in body if not line.strip().startswith("type nat hook")]
         assert len(rules) == len(whole[chain].rules), chain
         assert all(line.strip() for line in rules), chain
+
+
+def test_nft_reads_what_it_lists_and_what_a_dry_run_prints(node: Node, tmp_path: Path) -> None:
+    # Session affinity apart: nft 1.0.6 prints the original port of a connection in a key, but does not read it there.
+    node.serve(*BACKENDS, node_port=30080, external_local=True,
+               vips=(ip(node.plan.external_ip),), source_ranges=(node.plan.pods,))  # fmt: skip
+    node.serve(name="nothing", port=81)
+    for text in (node.lab.nft("list", "ruleset").stdout, nft_text.write(node.ruleset.whole())):
+        path = tmp_path / "ruleset.nft"
+        path.write_text("flush ruleset\n" + text)
+        assert node.lab.nft("-c", "-f", str(path)).stderr == ""
 
 
 def test_flows_of_a_gone_backend_are_forgotten(node: Node) -> None:

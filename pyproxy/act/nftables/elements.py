@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from pyproxy.act.nftables import statements
+from pyproxy.decide.nft_text import Told
 from pyproxy.model import ruleset as rs
 from pyproxy.model.ruleset import ChainKey, Element, Kind, Set, Value, Verdict
 from pyproxy.netlink import wire
@@ -14,6 +15,7 @@ _LIST_LIMIT: Final = 65_000  # an attribute's length has 16 bits
 _HEAD: Final = struct.Struct("=HHHHHH")
 _NEXT: Final = struct.Struct("=HHHH")
 _N: Final = wire.NESTED
+_WORDS: Final = {statements.DROP: "drop", statements.JUMP: "jump", statements.GOTO: "goto"}
 
 
 def bodies(one: Set, elements: Mapping[bytes, Element] | Iterable[bytes]) -> Iterator[bytes]:
@@ -31,7 +33,7 @@ def bodies(one: Set, elements: Mapping[bytes, Element] | Iterable[bytes]) -> Ite
         yield head + wire.nest(3, *parts)
 
 
-def read(element: bytes) -> tuple[bytes, bytes | str | None]:
+def read(element: bytes) -> tuple[bytes, Told]:
     """An element's key and value as the kernel lists them; see Kernel.elements."""
     attributes = wire.attributes(element)
     key = wire.attributes(attributes[1])[1]
@@ -43,7 +45,9 @@ def read(element: bytes) -> tuple[bytes, bytes | str | None]:
     if 1 in data:
         return key, data[1]
     verdict = wire.attributes(data[2])
-    return key, verdict[2].rstrip(b"\0").decode() if 2 in verdict else "drop"
+    (code,) = struct.unpack(">i", verdict[1])
+    chain = verdict.get(2, b"").rstrip(b"\0").decode()
+    return key, f"{_WORDS.get(code, code)} {chain}".rstrip()
 
 
 def flush(one: Set) -> bytes:

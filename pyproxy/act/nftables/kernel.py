@@ -15,6 +15,7 @@ from pyroute2.netlink.nlsocket import NetlinkSocket
 from pyproxy import errors
 from pyproxy.act.nftables import batch, elements
 from pyproxy.act.nftables.batch import Command
+from pyproxy.decide.nft_text import Told
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Family
 from pyproxy.model.transaction import Transaction
@@ -72,12 +73,12 @@ class Kernel:
                 names.add(found[3].rstrip(b"\0").decode())
         return names
 
-    def elements(self, family: Family, one: rs.Set) -> dict[bytes, bytes | str | None]:
-        """What a set holds now; a verdict as the name of its chain or `drop`, an interval's last key as its value.
+    def elements(self, family: Family, one: rs.Set) -> dict[bytes, Told]:
+        """What a set holds now; a verdict in words, an interval's last key as its value.
 
         For tests, `dump` and `explain`: it costs about 5 us an element.
         """
-        found: dict[bytes, bytes | str | None] = {}
+        found: dict[bytes, Told] = {}
         body = wire.string(1, rs.TABLE) + wire.string(2, one.spec.name)
         for answer in self._dump(Message.GETSETELEM, family, body):
             listed = wire.attributes(answer).get(3, b"")
