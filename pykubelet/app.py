@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nodekit.aio.backoff import Backoff
+from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
 from nodekit.kube import auth
 from nodekit.kube.client import Client
@@ -23,6 +24,7 @@ from pykubelet.cri.images import Images
 from pykubelet.cri.runtime import Runtime
 from pykubelet.node_wiring import NodeLoop
 from pykubelet.observe import addresses, cri_events
+from pykubelet.observe.runtime_health import RuntimeHealth
 from pykubelet.options import Options
 from pykubelet.serve import serving
 from pykubelet.serve.serving import Host
@@ -59,10 +61,12 @@ async def _run(settings: Settings, options: Options) -> None:
         image_channel = await stack.enter_async_context(channel.open_channel(image_endpoint))
         runtime = Runtime(runtime_channel, timeout=settings.runtime_request_timeout)
         images = Images(image_channel, timeout=settings.runtime_request_timeout)
+        health = RuntimeHealth(runtime, clock=SystemClock())
         loop = await stack.enter_async_context(
-            wiring.PodLoop(settings, options, client=client, services=(runtime, images))
+            wiring.PodLoop(settings, options, client=client, services=(runtime, images), health=health)
         )
-        node = NodeLoop(settings, options, client=client, services=(runtime, images), seen=(loop.node, loop.events))
+        seen = (loop.node, loop.events, health)
+        node = NodeLoop(settings, options, client=client, services=(runtime, images), seen=seen)
         node.facts.problems.append(lambda: loop.relist.trouble() or "")
         node.enforce(loop.cgroups)
         host = Host(
@@ -86,6 +90,7 @@ async def _run(settings: Settings, options: Options) -> None:
         tasks.start("static-pods", loop.static_pods.run, restart=RESTART)
         tasks.start("services", loop.services.run, restart=RESTART)
         tasks.start("referenced", loop.referenced.run)
+        tasks.start("runtime-classes", loop.runtime_classes.run, restart=RESTART)
         tasks.start("trust-bundles", loop.trust_bundles.run, restart=RESTART)
         tasks.start("pod-certificates", loop.certificates.run, restart=RESTART)
         tasks.start("relist", loop.relist.run, restart=RESTART)

@@ -42,15 +42,14 @@ class NodeLoop:
         *,
         client: Client,
         services: tuple[runtime_api.RuntimeService, runtime_api.ImageService],
-        seen: tuple[OwnNode, Recorder],
+        seen: tuple[OwnNode, Recorder, RuntimeHealth],
     ) -> None:
-        runtime, images = services
-        node, recorder = seen
+        _, images = services
+        node, recorder, self.health = seen
         clock = SystemClock()
         self._settings = settings
         self._recorder = recorder
         self.machine = machine.read()
-        self.health = RuntimeHealth(runtime, clock=clock)
         self.facts = NodeFactsGatherer(
             self.health,
             images,

@@ -20,10 +20,12 @@ from pykubelet.act.housekeeping import Housekeeping
 from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.image_gc import ImageCollector
 from pykubelet.act.images import Images
+from pykubelet.act.isolation import PodIsolation
 from pykubelet.act.log_rotation import LogRotation
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
+from pykubelet.act.user_namespaces import USER_IDS, UserNamespaces, subordinate_ids
 from pykubelet.act.volumes import VolumeManager, standard
 from pykubelet.act.volumes.issuers import Issuers
 from pykubelet.act.volumes.pod_certificates import PodCertificates
@@ -45,18 +47,20 @@ from pykubelet.desired.apiserver import ApiPods
 from pykubelet.desired.merge import Desired
 from pykubelet.desired.own_node import OwnNode
 from pykubelet.desired.referenced import Referenced
+from pykubelet.desired.runtime_classes import RuntimeClasses
 from pykubelet.desired.services import Services
 from pykubelet.desired.static_pods import StaticPods
 from pykubelet.desired.trust_bundles import TrustBundles
 from pykubelet.model import kinds
 from pykubelet.model.ids import Uid
-from pykubelet.model.observed import PodRuntime
+from pykubelet.model.observed import PodRuntime, RuntimeHandler
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import AuthConfig, DNSConfig
 from pykubelet.model.status import PodStatus
 from pykubelet.observe.probe_calls import Caller
 from pykubelet.observe.probes import Probes
 from pykubelet.observe.relist import Relist
+from pykubelet.observe.runtime_health import RuntimeHealth
 from pykubelet.observe.runtime_view import RuntimeView
 from pykubelet.observe.termination import TerminationMessages
 from pykubelet.options import Options
@@ -78,10 +82,12 @@ class PodLoop:
         *,
         client: Client,
         services: tuple[runtime_api.RuntimeService, runtime_api.ImageService],
+        health: RuntimeHealth,
     ) -> None:
         runtime, image_service = services
         clock = SystemClock()
         self._options = options
+        self._health = health
         self._messages = TerminationMessages()
         self.node = OwnNode(client, name=options.node_name)
         self.events = events = Recorder(client, self.node, clock=clock)
@@ -115,7 +121,14 @@ class PodLoop:
         issuers = Issuers(Tokens(client, now=_epoch(clock)), self.trust_bundles, self.certificates)
         volume_kinds = standard.kinds(self.referenced, issuers, facts=self._facts, memory_allocatable=memory)
         self.volumes = VolumeManager(files, volume_kinds, issuers=issuers, recorder=events)
+        self.runtime_classes = RuntimeClasses(client)
+        isolation = PodIsolation(
+            self.runtime_classes,
+            UserNamespaces(options.root, ids=subordinate_ids(), per_pod=_ids_per_pod(settings)),
+            handlers=self._handlers,
+        )
         place = Place(
+            isolation=isolation,
             logs=Path(settings.pod_logs_dir),
             cluster_dns=dns.ClusterDNS(settings.cluster_dns, settings.cluster_domain, _node_dns(settings.resolv_conf)),
             host_ips=lambda: options.node_ips,
@@ -130,7 +143,7 @@ class PodLoop:
         )
         sandboxes = Sandboxes(runtime, self.cgroups, events, place=place)
         reach = Reach(view=self.view, recorder=events, clock=clock, host_ips=options.node_ips)
-        inputs = Inputs(self.referenced, self.services, self.volumes, files, node=Node(spec=facts, facts=self._facts))
+        inputs = Inputs(self.referenced, self.services, self.volumes, files, node=Node(facts, self._facts, isolation))
         executor = Executor(
             sandboxes=sandboxes,
             starter=ContainerStarter(runtime, sandboxes=sandboxes, inputs=inputs, images=images, reach=reach),
@@ -213,6 +226,9 @@ class PodLoop:
     def _active(self) -> list[Pod]:
         return self.workers.active()
 
+    def _handlers(self) -> tuple[RuntimeHandler, ...]:
+        return self._health.status.handlers if self._health.status else ()
+
     def _content_changed(self, uid: Uid) -> None:
         self.workers.content_changed(uid)
 
@@ -258,6 +274,10 @@ class ServedPods:
 
 def _epoch(clock: SystemClock) -> Callable[[], float]:
     return lambda: clock.now().timestamp()
+
+
+def _ids_per_pod(settings: Settings) -> int:
+    return settings.user_namespaces.ids_per_pod if settings.user_namespaces else USER_IDS
 
 
 def _node_dns(path: str) -> DNSConfig | None:

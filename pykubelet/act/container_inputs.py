@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pykubelet.act import ports
+from pykubelet.act.isolation import PodIsolation
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.decide import container_spec, downward, environment, security
 from pykubelet.decide.environment import ConfigError
@@ -21,7 +22,7 @@ class Node:
 
     spec: container_spec.NodeFacts
     facts: Callable[[tuple[str, ...]], downward.Facts]
-    recursive_read_only: bool = False
+    isolation: PodIsolation
 
 
 class Inputs:
@@ -60,7 +61,7 @@ class Inputs:
         self, memory: PodMemory, container: Container, envs: tuple[tuple[str, str], ...], *, pod_ips: tuple[str, ...]
     ) -> tuple[Mount, ...]:
         """The volumes', the hosts file's and the termination log's. Raises ConfigError."""
-        pod, values = memory.pod, dict(envs)
+        pod, values, isolation = memory.pod, dict(envs), self._node.isolation.of(memory.pod)
         read_only = {v.name for v in pod.spec.volumes if _is_read_only(v)}
         found = []
         for index, wanted in enumerate(container.volume_mounts):
@@ -78,7 +79,7 @@ class Inputs:
                     wanted,
                     host_path=host_path,
                     read_only=wanted.name in read_only,
-                    handles_rro=self._node.recursive_read_only,
+                    handles_rro=isolation.recursive_read_only,
                 )
             )
         taken = {mount.container_path for mount in found}
@@ -94,12 +95,15 @@ class Inputs:
     ) -> container_spec.Given:
         """All of it, for an image that is there; the attempt is the image's. Raises ConfigError."""
         envs = self.environment(memory.pod, container, pod_ips=pod_ips)
+        isolation = self._node.isolation.of(memory.pod)
         return container_spec.Given(
             attempt=memory.images[container.name].attempt,
             image=image.id,
             image_user=security.ImageUser(uid=image.uid, name=image.username),
             envs=envs,
             mounts=self.mounts(memory, container, envs, pod_ips=pod_ips),
+            user_namespace=isolation.user,
+            runtime_handler=isolation.handler,
         )
 
     def spec(self, pod: Pod, container: Container, given: container_spec.Given) -> ContainerSpec:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pykubelet.act import ports
+from pykubelet.act.isolation import PodIsolation
 from pykubelet.cri import errors as cri_errors
 from pykubelet.cri import runtime_api
 from pykubelet.decide import dns, sandbox_spec
@@ -19,11 +20,12 @@ from pykubelet.model.runtime_config import SandboxSpec
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """Where this node keeps logs, and how names resolve on it; `host_ips()` are its addresses."""
+    """What is the same for all sandboxes of this node. `host_ips()` are its addresses."""
 
     logs: Path
     cluster_dns: dns.ClusterDNS
     host_ips: Callable[[], tuple[str, ...]]
+    isolation: PodIsolation
 
 
 class Sandboxes:
@@ -60,12 +62,15 @@ class Sandboxes:
         if tell:
             for message in exceeded:
                 self._recorder.event(pod, "Warning", "DNSConfigForming", message)
+        isolation = self._place.isolation.of(pod)
         given = sandbox_spec.Given(
             attempt=attempt,
             log_directory=sandbox_spec.log_directory(str(self._place.logs), pod),
             cgroup_parent=self._cgroups.parent(pod),
             cluster_domain=self._place.cluster_dns.domain,
             dns=resolving,
+            runtime_handler=isolation.handler,
+            user_namespace=isolation.user,
         )
         made = sandbox_spec.of(pod, given)
         Path(made.log_directory).mkdir(parents=True, exist_ok=True)
@@ -81,5 +86,6 @@ class Sandboxes:
         await self._runtime.remove_sandbox(sandbox)
 
     def forget(self, pod: Pod) -> None:
-        """Remove the Pod's logs."""
+        """Remove the Pod's logs, and give its user ids back."""
+        self._place.isolation.release(pod.uid)
         shutil.rmtree(sandbox_spec.log_directory(str(self._place.logs), pod), ignore_errors=True)

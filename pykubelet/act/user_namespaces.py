@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,8 @@ from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import IdMapping, NamespaceMode, UserNamespace
 
+USER_IDS: Final = 65_536
+"""How many ids a Pod gets unless the configuration says more."""
 _ALL = 1 << 32
 _USER = "kubelet"
 
@@ -42,7 +44,7 @@ class _File(msgspec.Struct, frozen=True, rename="camel"):
 class UserNamespaces:
     """`root` is the kubelet's; `ids` the node's range, cut into pieces of `per_pod`."""
 
-    def __init__(self, root: Path, *, ids: Range | None = None, per_pod: int = 65_536) -> None:
+    def __init__(self, root: Path, *, ids: Range | None = None, per_pod: int = USER_IDS) -> None:
         self._pods = root / "pods"
         self._per_pod = per_pod
         self._ids = ids or Range(per_pod, _ALL - per_pod)

@@ -75,7 +75,6 @@ NO_EFFECT: Final[dict[str, str]] = {
     "tracing": "no spans are sent",
     "enable_profiling_handler": "there is no pprof",
     "enable_debug_flags_handler": "there are no debug flags",
-    "user_namespaces": "there are no user namespaces",
 }
 
 _DEFAULTS: Final = Settings()

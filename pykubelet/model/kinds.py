@@ -65,7 +65,14 @@ class Service(ApiObject):
     spec: ServiceSpec = ServiceSpec()
 
 
+class RuntimeClass(ApiObject):
+    """A way to run Pods that the runtime knows by the name of a handler."""
+
+    handler: str = ""
+
+
 PODS: Final = Resource(Pod, "v1", "Pod", "pods")
 CONFIG_MAPS: Final = Resource(ConfigMap, "v1", "ConfigMap", "configmaps")
 SECRETS: Final = Resource(Secret, "v1", "Secret", "secrets")
 SERVICES: Final = Resource(Service, "v1", "Service", "services")
+RUNTIME_CLASSES: Final = Resource(RuntimeClass, "node.k8s.io/v1", "RuntimeClass", "runtimeclasses", namespaced=False)

@@ -15,9 +15,11 @@ from pykubelet.act.containers import ContainerStarter, Reach
 from pykubelet.act.executor import Executor
 from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.images import Images
+from pykubelet.act.isolation import PodIsolation
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
+from pykubelet.act.user_namespaces import UserNamespaces
 from pykubelet.cri.fake import FakeRuntime
 from pykubelet.decide import container_spec, dns, downward, pod_status, security
 from pykubelet.decide.admission import Rejected
@@ -133,6 +135,13 @@ class NoReferences:
         return None
 
 
+class NoClasses:
+    synced = True
+
+    def handler(self, name: str) -> str | None:
+        return None
+
+
 class Reporter:
     def __init__(self, told: Told) -> None:
         self.publish = told.publish
@@ -153,12 +162,13 @@ class Scene:
         self.view = RuntimeView(self.runtime, wake=self._wake)
         self.relist = Relist(self.view)
         cluster_dns = dns.ClusterDNS()
-        place = Place(logs=folder / "pods", cluster_dns=cluster_dns, host_ips=lambda: ("198.18.0.11",))
+        isolation = PodIsolation(NoClasses(), UserNamespaces(folder), handlers=lambda: ())
+        place = Place(folder / "pods", cluster_dns, lambda: ("198.18.0.11",), isolation)
         images = ImageActions(Images(self.runtime), told, credentials=lambda pod, image: ())
         sandboxes = Sandboxes(self.runtime, told, told, place=place)
         reach = Reach(view=self.view, recorder=told, clock=clock, host_ips=("198.18.0.11",))
         facts = container_spec.NodeFacts(memory_capacity=1 << 30, security=security.Node())
-        node = Node(spec=facts, facts=lambda ips: downward.Facts(pod_ips=ips))
+        node = Node(facts, lambda ips: downward.Facts(pod_ips=ips), isolation)
         executor = Executor(
             sandboxes=sandboxes,
             starter=ContainerStarter(
