@@ -18,6 +18,7 @@ from devcluster import (
     identities,
     images,
     layout,
+    limits,
     mounts,
     netns,
     node,
@@ -43,7 +44,10 @@ def up(wanted: ClusterSpec, report: Reporter) -> list[workload.Answers]:
     _need_root()
     cluster = layout.of(wanted.name)
     with state.exclusive(cluster):
-        _check_change(state.load(cluster), wanted)
+        before = state.load(cluster)
+        _check_change(before, wanted)
+        if before is None:
+            limits.check(wanted)
         packages.ensure(packages.FOR_CLUSTER, report)
         found = binaries.resolve(tools.CLUSTER, report, given=wanted.binaries)
         store = images.obtain(report, given=wanted.binaries)

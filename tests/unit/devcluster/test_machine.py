@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from devcluster import cgroups, errors, files, identities, layout, mounts, packages, pki
+from devcluster import cgroups, errors, files, identities, layout, limits, mounts, packages, pki
 from devcluster.cgroups import Hierarchy
 from devcluster.errors import DevClusterError
 from devcluster.layout import NodeLayout
-from devcluster.spec import ClusterSpec, Family
+from devcluster.spec import ClusterSpec, Family, parse_node
 
 V1 = """30 24 0:26 / /sys/fs/cgroup ro - tmpfs tmpfs ro
 31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
@@ -60,6 +60,26 @@ def test_programs_under_a_folder_the_node_replaces_stay_visible():
 def test_what_is_missing_is_named_by_its_package(tmp_path):
     needed = {"sh": "dash", "no-such-program": "nosuch", "/no/such/header.h": "libnosuch-dev", "nor-this": "nosuch"}
     assert packages.missing(needed) == ["libnosuch-dev", "nosuch"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "needed"),
+    [
+        pytest.param((), 6 + 7 + 4, id="a control plane alone"),
+        pytest.param(("n1", "n2"), 17 + 2 * 2, id="two nodes of ours"),
+        pytest.param(("n1=genuine", "n2=genuine-proxy"), 17 + 2 * 2 + 7, id="a genuine kubelet watches more"),
+    ],
+)
+def test_how_many_inotify_instances_a_cluster_needs(nodes, needed):
+    assert limits.inotify_needed(ClusterSpec(nodes=tuple(map(parse_node, nodes)))) == needed
+
+
+def test_inotify_instances_in_use_are_counted_over_processes(tmp_path):
+    for pid, targets in (("1", ["anon_inode:inotify", "socket:[1]"]), ("22", ["anon_inode:inotify"] * 2), ("x", [])):
+        (tmp_path / pid / "fd").mkdir(parents=True)
+        for number, target in enumerate(targets):
+            (tmp_path / pid / "fd" / str(number)).symlink_to(target)
+    assert limits.inotify_used(tmp_path) == 3
 
 
 @pytest.mark.parametrize("name", ["dev", "../x", "a"])
