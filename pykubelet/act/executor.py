@@ -66,6 +66,8 @@ class Executor:
                     started = await to_its_end(self._starter.start(memory, action))
                 # A postStart hook takes its own time, and may be cut short.
                 await self._starter.after_start(memory, started)
+            case actions.RunPreStop():
+                await self._stopper.run_pre_stop(memory, action)
             case actions.StopContainer():
                 await self._stopper.stop(memory, action)
             case actions.StopSandbox():

@@ -37,6 +37,7 @@ class PodMemory:
     image_volumes: dict[str, str] = dataclasses.field(default_factory=dict)
     failures: dict[OpKey, Failure] = dataclasses.field(default_factory=dict)
     backoffs: dict[str, Backoff] = dataclasses.field(default_factory=dict)
+    pre_stopped: set[ContainerId] = dataclasses.field(default_factory=set)
     stopped_for: dict[ContainerId, StopReason] = dataclasses.field(default_factory=dict)
 
     def end(self, ending: Ending) -> bool:
@@ -71,6 +72,8 @@ class PodMemory:
                 self.grants.starts(self.pod, action.name)
                 if action.backoff is not None:
                     self.backoffs[action.name] = action.backoff
+            case actions.RunPreStop():
+                self.pre_stopped.add(action.container)
             case actions.StopContainer():
                 self.stopped_for[action.container] = action.reason
             case actions.TearDown():
@@ -118,6 +121,7 @@ class PodMemory:
         here = set(containers)
         for gone in [container for container in self.stopped_for if container not in here]:
             del self.stopped_for[gone]
+        self.pre_stopped &= here
 
 
 def _words(error: Exception) -> tuple[str, str]:

@@ -229,6 +229,7 @@ class PodWorkers:
             image_volumes=dict(memory.image_volumes),
             probed=self._near.prober.verdicts(uid),
             backoffs=dict(memory.backoffs),
+            pre_stopped=frozenset(memory.pre_stopped),
             stopped_for=dict(memory.stopped_for),
             actuated=dict(memory.grants.actuated),
             resize_pending=memory.grants.pending,

@@ -15,7 +15,7 @@ from pykubelet.cri import errors as cri_errors
 from pykubelet.cri import runtime_api
 from pykubelet.decide import cgroups, container_spec, labels, lookup
 from pykubelet.errors import PodError
-from pykubelet.model.actions import ResizeContainer, StopContainer
+from pykubelet.model.actions import ResizeContainer, RunPreStop, StopContainer
 from pykubelet.model.container import Container, Handler
 from pykubelet.model.ids import ContainerId
 from pykubelet.model.pod import Pod
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class ContainerStopper:
-    """Carries out StopContainer, RemoveContainer and ResizeContainer."""
+    """Carries out StopContainer, RunPreStop, RemoveContainer and ResizeContainer."""
 
     def __init__(self, runtime: runtime_api.RuntimeService, reach: Reach, *, node: container_spec.NodeFacts) -> None:
         self._runtime = runtime
@@ -38,10 +38,9 @@ class ContainerStopper:
     async def stop(self, memory: PodMemory, action: StopContainer) -> None:
         """Raises PodError FailedKillPod."""
         pod = memory.pod
-        self._reach.recorder.event(pod, "Normal", "Killing", action.message, container=action.name)
-        hook = self._pre_stop(memory, action)
-        if hook is not None and self._left(action) > 0:
-            await self._run_hook(memory, action, hook)
+        if action.hook:
+            self._reach.recorder.event(pod, "Normal", "Killing", action.message, container=action.name)
+            await self.run_pre_stop(memory, action)
         grace = max(LEAST_GRACE, math.ceil(self._left(action)))
         try:
             await self._runtime.stop_container(action.container, grace=grace)
@@ -49,6 +48,12 @@ class ContainerStopper:
             message = f"error killing pod: failed to stop container {action.name}: {error.detail}"
             self._reach.recorder.event(pod, "Warning", "FailedKillPod", message)
             raise PodError("FailedKillPod", message) from error
+
+    async def run_pre_stop(self, memory: PodMemory, action: StopContainer | RunPreStop) -> None:
+        """Run the hook, if the container has one, for no longer than its grace; what comes of it changes nothing."""
+        hook = self._pre_stop(memory, action)
+        if hook is not None and self._left(action) > 0:
+            await self._run_hook(memory, action, hook)
 
     async def remove(self, container: ContainerId) -> None:
         """Remove it from the runtime. Raises CriError."""
@@ -66,10 +71,10 @@ class ContainerStopper:
         except cri_errors.CriError as error:
             raise PodError("ResizeError", error.detail) from error
 
-    def _left(self, action: StopContainer) -> float:
+    def _left(self, action: StopContainer | RunPreStop) -> float:
         return action.kill_at - self._reach.clock.now().timestamp()
 
-    async def _run_hook(self, memory: PodMemory, action: StopContainer, hook: Handler) -> None:
+    async def _run_hook(self, memory: PodMemory, action: StopContainer | RunPreStop, hook: Handler) -> None:
         addresses = self._reach.addresses(memory.pod)
         asked = lookup.spec_of(memory.pod, action.name)
         container = asked[0] if asked else Container(name=action.name)
@@ -85,7 +90,7 @@ class ContainerStopper:
                 memory.pod, "Warning", "FailedPreStopHook", "PreStopHook failed", container=action.name
             )
 
-    def _pre_stop(self, memory: PodMemory, action: StopContainer) -> Handler | None:
+    def _pre_stop(self, memory: PodMemory, action: StopContainer | RunPreStop) -> Handler | None:
         """The hook of the Pod's spec; of a Pod we know no spec of, the one noted on the container itself."""
         asked = lookup.spec_of(memory.pod, action.name)
         if asked is not None and asked[0].lifecycle is not None:

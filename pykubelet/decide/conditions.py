@@ -6,6 +6,8 @@ Source: core/v1 PodConditionType; reasons and messages as K/pkg/kubelet/status/g
 import datetime as dt
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from pykubelet.decide import lookup, phase
 from pykubelet.model.actions import Kind
 from pykubelet.model.container import Container
@@ -33,13 +35,15 @@ def of(
     statuses: Mapping[str, ContainerStatus],
     *,
     now_phase: str,
-    others: Iterable[PodCondition],
+    before: Iterable[PodCondition],
     sandbox_problem: str,
 ) -> tuple[PodCondition, ...]:
     """The conditions of ours, without transition times. `statuses` by container name (init and regular).
 
-    `others` are the conditions that readiness gates may name; `sandbox_problem` is empty if there is a usable sandbox.
+    `before` are the Pod's conditions as last reported, those that readiness gates name among them.
+    `sandbox_problem` is empty if there is a usable sandbox.
     """
+    found = {condition.type: condition.status for condition in before}
     containers_ready = _containers_ready(pod, statuses, now_phase)
     return tuple(
         PodCondition(
@@ -51,8 +55,8 @@ def of(
         )
         for one in (
             _false(SANDBOX_READY, "PodSandboxNotReady", sandbox_problem) if sandbox_problem else _true(SANDBOX_READY),
-            _initialized(pod, statuses, now_phase),
-            _ready(pod, containers_ready, others),
+            _initialized(pod, statuses, now_phase, was=found.get(INITIALIZED) == "True"),
+            _ready(pod, containers_ready, found),
             containers_ready,
             _true(SCHEDULED),
         )
@@ -65,6 +69,22 @@ def with_transition_times(
     """Each condition with the time its status last changed."""
     before = {condition.type: condition for condition in previous}
     return tuple(_timed(condition, before.get(condition.type), now) for condition in conditions)
+
+
+def restarting(pod: Pod, now_phase: str, *, under_way: bool) -> PodCondition:
+    """The condition of a Pod whose containers may all be started over at once."""
+    if now_phase in phase.TERMINAL:
+        one = _false(RESTARTING, "PodCompleted" if now_phase == phase.SUCCEEDED else "PodFailed")
+    elif under_way:
+        one = PodCondition(
+            type=RESTARTING,
+            status="True",
+            reason="RestartAllContainersStarted",
+            message="container exited with restart policy rule",
+        )
+    else:
+        one = _false(RESTARTING, "")
+    return msgspec.structs.replace(one, observed_generation=pod.metadata.generation)
 
 
 def disruption_target(pod: Pod, message: str) -> PodCondition:
@@ -102,10 +122,9 @@ def _containers_ready(pod: Pod, statuses: Mapping[str, ContainerStatus], now_pha
     return _false(CONTAINERS_READY, "ContainersNotReady", ", ".join(message)) if message else _true(CONTAINERS_READY)
 
 
-def _ready(pod: Pod, containers_ready: PodCondition, others: Iterable[PodCondition]) -> PodCondition:
+def _ready(pod: Pod, containers_ready: PodCondition, found: Mapping[str, str]) -> PodCondition:
     if containers_ready.status != "True":
         return _false(READY, containers_ready.reason, containers_ready.message)
-    found = {condition.type: condition.status for condition in others}
     unmet = [
         f'the status of pod readiness gate "{gate}" is not "True", but {found[gate]}'
         if gate in found
@@ -116,13 +135,14 @@ def _ready(pod: Pod, containers_ready: PodCondition, others: Iterable[PodConditi
     return _false(READY, "ReadinessGatesNotReady", ", ".join(unmet)) if unmet else _true(READY)
 
 
-def _initialized(pod: Pod, statuses: Mapping[str, ContainerStatus], now_phase: str) -> PodCondition:
+def _initialized(pod: Pod, statuses: Mapping[str, ContainerStatus], now_phase: str, *, was: bool) -> PodCondition:
     init = pod.spec.init_containers
     unknown = [c.name for c in init if c.name not in statuses]
     incomplete = [c.name for c in init if c.name in statuses and not _is_initialized(c, statuses[c.name])]
     if now_phase == phase.SUCCEEDED and not unknown:
         return PodCondition(type=INITIALIZED, status="True", reason="PodCompleted")
-    if any(_has_run(statuses.get(container.name)) for container in pod.spec.containers):
+    # Once it was initialised it stays so, though init containers may run again.
+    if was or any(_has_run(statuses.get(container.name)) for container in pod.spec.containers):
         return _true(INITIALIZED)
     message = _name_them(unknown, "unknown") + _name_them(incomplete, "incomplete")
     return _false(INITIALIZED, "ContainersNotInitialized", ", ".join(message)) if message else _true(INITIALIZED)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from nodekit.objects import times
-from pykubelet.decide import lookup, resize, waiting
+from pykubelet.decide import lookup, resize, restart_all, waiting
 from pykubelet.model import observed
 from pykubelet.model.actions import Kind
 from pykubelet.model.container import Container, VolumeMount
@@ -71,6 +71,8 @@ def _never_seen(
     status = _blank(state, container, runtime)
     if old is None:
         return status
+    if restart_all.sources(state) and old.state.waiting is None:
+        return _reset(status, old)
     if old.state.terminated is not None:
         return old
     status = msgspec.structs.replace(status, restart_count=old.restart_count, last_state=old.last_state)
@@ -83,6 +85,17 @@ def _never_seen(
         status,
         last_state=ContainerState(terminated=lost),
         restart_count=old.restart_count + (0 if deleted else 1),
+    )
+
+
+def _reset(status: ContainerStatus, old: ContainerStatus) -> ContainerStatus:
+    """Removed by us so that the whole Pod starts over."""
+    last = Terminated(exit_code=LOST_EXIT_CODE, reason=restart_all.REASON, message=restart_all.MESSAGE)
+    return msgspec.structs.replace(
+        status,
+        state=ContainerState(waiting=Waiting(reason=restart_all.REASON, message=restart_all.MESSAGE)),
+        last_state=ContainerState(terminated=last),
+        restart_count=old.restart_count + 1,
     )
 
 

@@ -149,6 +149,8 @@ def _next_attempt(state: PodState, name: str, kind: Kind, seen: observed.Contain
     for one in reported:
         if one.name == name and one.container_id:
             return one.restart_count + 1
+        if one.name == name and one.last_state.terminated is not None:
+            return one.restart_count
     return 0
 
 

@@ -6,7 +6,7 @@ Source: core/v1 PodPhase; K/pkg/kubelet/kubelet_pods.go getPhase for the corner 
 import dataclasses
 from collections.abc import Mapping
 
-from pykubelet.decide import lookup, restart
+from pykubelet.decide import lookup, restart, restart_all
 from pykubelet.model.actions import Kind
 from pykubelet.model.container import Container
 from pykubelet.model.pod import Pod
@@ -62,9 +62,7 @@ def _count_init(count: _Count, container: Container, pod: Pod, status: Container
     ended = _ended(status)
     if ended is None:
         count.pending_init += 1
-    elif ended.exit_code != 0 and not restart.after_exit(
-        container, ended.exit_code, pod_policy=pod.spec.restart_policy
-    ):
+    elif ended.exit_code != 0 and not _restarts(container, ended, pod):
         count.failed_init += 1
 
 
@@ -91,13 +89,18 @@ def _count_regular(count: _Count, container: Container, pod: Pod, status: Contai
         count.running += 1
     elif ended is not None:
         count.stopped += 1
-        policy = pod.spec.restart_policy
-        count.stopped_for_good += not restart.after_exit(container, ended.exit_code, pod_policy=policy)
+        count.stopped_for_good += not _restarts(container, ended, pod)
         count.succeeded += status.state.terminated is not None and ended.exit_code == 0
     elif status.state.waiting is not None:
         count.waiting += 1
     else:
         count.unknown += 1
+
+
+def _restarts(container: Container, ended: Terminated, pod: Pod) -> bool:
+    if ended.reason == restart_all.REASON:
+        return True
+    return restart.after_exit(container, ended.exit_code, pod_policy=pod.spec.restart_policy)
 
 
 def _ended(status: ContainerStatus | None) -> Terminated | None:

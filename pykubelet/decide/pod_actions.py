@@ -3,7 +3,7 @@
 It is asked again after everything that happens to the Pod, so a plan holds only what can be started at this moment.
 """
 
-from pykubelet.decide import ending, gc, health, init_order, launch, lookup, resize, sandboxes, termination
+from pykubelet.decide import ending, gc, health, init_order, launch, lookup, resize, restart_all, sandboxes, termination
 from pykubelet.decide.draft import Draft
 from pykubelet.decide.sandboxes import Current
 from pykubelet.model.actions import (
@@ -41,13 +41,15 @@ def of(state: PodState, *, now: float) -> Plan:
     if current.usable is None:
         _replace_sandbox(draft, current)
         _pull_ahead(draft)
-    else:
+    elif not restart_all.reset(draft):
         _stop_surplus_sandboxes(draft)
         _stop_unhealthy(draft, current.usable.id)
         _resize(draft)
         _pull_ahead(draft)
         if state.volumes_ready:
             _start_containers(draft, current.usable.id)
+    if restart_all.sources(state):
+        return draft.plan()
     for action in gc.of_running_pod(state.seen):
         draft.add(action)
     return draft.plan()

@@ -16,6 +16,7 @@ from pykubelet.decide import (
     qos,
     resize,
     resources,
+    restart_all,
     sandboxes,
     termination,
 )
@@ -58,7 +59,10 @@ def of(state: PodState, context: StatusContext, *, now: float) -> PodStatus:
     phase = phases.of(pod, by_name, stopped=over, initialized=initialized)
     phase, reason, message = _settled(state, phase, previous, over=over)
     others = [condition for condition in pod.status.conditions if condition.type not in conditions.OURS]
-    ours = list(conditions.of(pod, by_name, now_phase=phase, others=others, sandbox_problem=usable.problem))
+    before = [*previous.conditions, *others]
+    ours = list(conditions.of(pod, by_name, now_phase=phase, before=before, sandbox_problem=usable.problem))
+    if restart_all.may_happen(pod):
+        ours.append(conditions.restarting(pod, phase, under_way=bool(restart_all.sources(state))))
     if phase in phases.TERMINAL and state.ending is not None and state.ending.cause in _PROTECTS_NODE:
         others = [condition for condition in others if condition.type != conditions.DISRUPTION_TARGET]
         ours.append(conditions.disruption_target(pod, state.ending.message))

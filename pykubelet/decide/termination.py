@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pykubelet.decide import gc, lookup
 from pykubelet.decide.draft import Draft
 from pykubelet.model import observed
-from pykubelet.model.actions import Forget, Kind, Plan, StopContainer, StopReason, StopSandbox, TearDown
+from pykubelet.model.actions import Forget, Kind, Plan, RunPreStop, StopContainer, StopReason, StopSandbox, TearDown
 from pykubelet.model.observed import SandboxState
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import PodState
@@ -20,11 +20,7 @@ def plan(draft: Draft, *, kill_at: float) -> Plan:
     state = draft.state
     running = lookup.running(state.seen)
     if running:
-        turn = running if draft.now >= kill_at else tuple(_may_stop_now(state.pod, running))
-        for container in turn:
-            draft.add(stop(container, kill_at, now=draft.now))
-        if len(turn) < len(running):
-            draft.wake(kill_at)
+        _stop(draft, running, kill_at)
         return draft.plan()
     if could_still_start(state):
         return draft.plan()
@@ -45,13 +41,6 @@ def plan(draft: Draft, *, kill_at: float) -> Plan:
     return draft.plan(finished=True)
 
 
-def stop(container: observed.Container, kill_at: float, *, now: float) -> StopContainer:
-    """Stop a container because its Pod ends."""
-    grace = max(0, math.ceil(kill_at - now))
-    message = f"Stopping container {container.name}"
-    return StopContainer(container.id, container.name, grace, kill_at, StopReason.ENDING, message)
-
-
 def could_still_start(state: PodState) -> bool:
     """Whether an operation runs that may yet bring up a sandbox, a container or a mount."""
     return any(lookup.is_under_way(state, prefix) for prefix in ("start", "sandbox", "volumes"))
@@ -68,6 +57,40 @@ def order(pod: Pod, names: frozenset[str]) -> tuple[frozenset[str], ...]:
     first = names - set(sidecars)
     groups = [frozenset({name}) for name in reversed(sidecars)]
     return (first, *groups) if first else tuple(groups)
+
+
+def _stop(draft: Draft, running: tuple[observed.Container, ...], kill_at: float) -> None:
+    state = draft.state
+    out_of_time = draft.now >= kill_at
+    turn = running if out_of_time else tuple(_may_stop_now(state.pod, running))
+    for container in running:
+        hook = RunPreStop(container.id, container.name, kill_at)
+        if container not in turn:
+            # Hooks do not wait for their turn, so that a sidecar can drain while the others end.
+            draft.wake(kill_at)
+            if container.id not in state.pre_stopped and _has_pre_stop(state.pod, container.name):
+                draft.add(hook)
+        elif hook.key in state.under_way and not out_of_time:
+            draft.wake(kill_at)
+        else:
+            draft.add(_stopping(state, container, kill_at, now=draft.now))
+
+
+def _stopping(state: PodState, container: observed.Container, kill_at: float, *, now: float) -> StopContainer:
+    return StopContainer(
+        container.id,
+        container.name,
+        max(0, math.ceil(kill_at - now)),
+        kill_at,
+        StopReason.ENDING,
+        f"Stopping container {container.name}",
+        hook=container.id not in state.pre_stopped,
+    )
+
+
+def _has_pre_stop(pod: Pod, name: str) -> bool:
+    asked = lookup.spec_of(pod, name)
+    return asked is not None and asked[0].lifecycle is not None and asked[0].lifecycle.pre_stop is not None
 
 
 def _may_stop_now(pod: Pod, running: tuple[observed.Container, ...]) -> Iterator[observed.Container]:

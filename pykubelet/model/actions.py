@@ -135,7 +135,7 @@ class StopContainer:
     """Run the preStop hook, then stop, both until `kill_at` (epoch seconds), `grace` seconds from when it was decided.
 
     The runtime is given at least 2 seconds after the hook. A second one for the same container takes over only if its
-    `kill_at` is earlier. `message` goes into the Killing event.
+    `kill_at` is earlier. `message` goes into the Killing event. Without `hook` the preStop hook has run already.
     """
 
     container: ContainerId
@@ -144,10 +144,24 @@ class StopContainer:
     kill_at: float
     reason: StopReason
     message: str
+    hook: bool = True
 
     @property
     def key(self) -> OpKey:
         return OpKey(f"stop/{self.container}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunPreStop:
+    """Run the preStop hook of a container whose turn to stop has not come, until `kill_at` (epoch seconds)."""
+
+    container: ContainerId
+    name: str
+    kill_at: float
+
+    @property
+    def key(self) -> OpKey:
+        return OpKey(f"pre-stop/{self.container}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -206,6 +220,7 @@ Action: TypeAlias = (
     | RemoveSandbox
     | EnsureImage
     | StartContainer
+    | RunPreStop
     | StopContainer
     | RemoveContainer
     | ResizeContainer

@@ -112,6 +112,7 @@ class PodState:
     `volumes_ready` is True once PrepareVolumes succeeded for this Pod since the kubelet started (or was adopted).
     `images`, `image_volumes` (made sure of; volume name to image id) and `backoffs` (from StartContainer.backoff) are
     keyed by container or volume name, `probed` by container id. `stopped_for` says why we stopped a container.
+    `pre_stopped` are those whose preStop hook ran by a RunPreStop, whatever came of it.
     `torn_down` is True once TearDown succeeded. `admitted` is False until admission let the Pod in.
     `max_restart_delay` is the longest crash-loop delay in seconds.
     """
@@ -128,6 +129,7 @@ class PodState:
     image_volumes: Mapping[str, str] = dataclasses.field(default_factory=dict)
     probed: Mapping[ContainerId, Probed] = dataclasses.field(default_factory=dict)
     backoffs: Mapping[str, Backoff] = dataclasses.field(default_factory=dict)
+    pre_stopped: frozenset[ContainerId] = frozenset()
     stopped_for: Mapping[ContainerId, StopReason] = dataclasses.field(default_factory=dict)
     actuated: Mapping[str, Actuated] = dataclasses.field(default_factory=dict)
     resize_pending: ResizePending | None = None

@@ -175,6 +175,8 @@ class Machine:
                 pass
             case actions.StopContainer():
                 self.exit(action.container, 137)
+            case actions.RunPreStop():
+                self.remember(pre_stopped=self.memory.pre_stopped | {action.container})
             case actions.RemoveContainer():
                 gone = next(c for c in self.containers if c.id == action.container)
                 assert gone.state is not ContainerState.RUNNING
