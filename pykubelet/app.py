@@ -28,6 +28,7 @@ from pykubelet.observe.runtime_health import RuntimeHealth
 from pykubelet.options import Options
 from pykubelet.serve import serving
 from pykubelet.serve.serving import Host
+from pykubelet.serve.stats_summary import StatsSummary
 
 RESTART: Final = Backoff(base=0.5, cap=30.0)
 """How long a loop that crashed waits before it runs again."""
@@ -65,8 +66,14 @@ async def _run(settings: Settings, options: Options) -> None:
         loop = await stack.enter_async_context(
             wiring.PodLoop(settings, options, client=client, services=(runtime, images), health=health)
         )
-        seen = (loop.node, loop.events, health)
-        node = NodeLoop(settings, options, client=client, services=(runtime, images), seen=seen)
+        node = NodeLoop(
+            settings,
+            options,
+            client=client,
+            services=(runtime, images),
+            told=(loop.node, loop.events, health),
+            seen=loop.view.get,
+        )
         node.facts.problems.append(lambda: loop.relist.trouble() or "")
         node.enforce(loop.cgroups)
         host = Host(
@@ -78,6 +85,8 @@ async def _run(settings: Settings, options: Options) -> None:
             client=client,
             metrics=Metrics(),
             checks={"relist": loop.relist.trouble},
+            metrics_of=node.metrics(runtime),
+            more=(StatsSummary(node.usage.summary),),
         )
         await stack.enter_async_context(serving.running(settings, host))
         tasks = await stack.enter_async_context(Tasks())

@@ -1,6 +1,8 @@
 """Puts together what concerns the Node as a whole: the runtime's health, the Node's status, its Lease."""
 
 import functools
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from nodekit.aio.backoff import Backoff
@@ -11,17 +13,22 @@ from pykubelet import KUBERNETES_VERSION, VERSION
 from pykubelet.act.cgroups import Cgroups
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
-from pykubelet.decide import node_resources
+from pykubelet.decide import cgroups, node_resources, qos
 from pykubelet.desired.own_node import OwnNode
+from pykubelet.model.ids import Uid
+from pykubelet.model.observed import PodRuntime
 from pykubelet.observe import machine
 from pykubelet.observe.node_facts import NodeFactsGatherer
 from pykubelet.observe.runtime_health import RuntimeHealth
+from pykubelet.observe.usage import Place, Usage
 from pykubelet.options import Options
 from pykubelet.report import node_settings
 from pykubelet.report.csi_node import CSINodeReporter
 from pykubelet.report.events import NORMAL, WARNING, Recorder
 from pykubelet.report.lease import NodeLease
 from pykubelet.report.node import NodeReporter
+from pykubelet.serve import metrics_cadvisor, metrics_resource
+from pykubelet.serve.metrics import Source
 
 SHOWN_VERSION: Final = f"v{KUBERNETES_VERSION}+pykubelet.{VERSION}"
 """What the Node says its kubelet is: a Kubernetes version, with ours as build metadata."""
@@ -42,10 +49,11 @@ class NodeLoop:
         *,
         client: Client,
         services: tuple[runtime_api.RuntimeService, runtime_api.ImageService],
-        seen: tuple[OwnNode, Recorder, RuntimeHealth],
+        told: tuple[OwnNode, Recorder, RuntimeHealth],
+        seen: Callable[[Uid], PodRuntime | None],
     ) -> None:
-        _, images = services
-        node, recorder, self.health = seen
+        runtime, images = services
+        node, recorder, self.health = told
         clock = SystemClock()
         self._settings = settings
         self._recorder = recorder
@@ -70,15 +78,28 @@ class NodeLoop:
             timing=node_settings.timing(settings, register=options.register),
             clock=clock,
         )
+        self.usage = Usage(
+            runtime,
+            images,
+            machine=self.machine,
+            place=Place(
+                node_name=options.node_name,
+                root=options.root,
+                logs=Path(settings.pod_logs_dir),
+                pods_cgroup=cgroups.qos_parent(settings.cgroup_root or "/", qos.GUARANTEED),
+            ),
+            seen=seen,
+            clock=clock,
+        )
         self.csi_node = CSINodeReporter(client, node, clock=clock)
         self.lease = NodeLease(client, node, duration=settings.node_lease_duration_seconds, clock=clock)
         self.health.subscribe(self.reporter.wake)
         node.subscribe(self.reporter.node_changed)
 
-    def enforce(self, cgroups: Cgroups) -> None:
+    def enforce(self, groups: Cgroups) -> None:
         """Give the cgroup of all Pods what Pods may have. Raises OSError that names the file."""
         settings = self._settings
-        cgroups.ensure_roots(
+        groups.ensure_roots(
             node_resources.enforced(
                 self.machine,
                 for_agents=(settings.kube_reserved, settings.system_reserved),
@@ -86,8 +107,16 @@ class NodeLoop:
             )
         )
         self._recorder.of_node(NORMAL, "NodeAllocatableEnforced", "Updated Node Allocatable limit across pods")
-        if not cgroups.unified:
+        if not groups.unified:
             self._recorder.of_node(WARNING, "CgroupV1", _CGROUP_V1)
+
+    def metrics(self, runtime: runtime_api.UsageCalls) -> dict[str, Source]:
+        """What is served beside the process's own metrics, by path."""
+        summary = self.usage.summary
+        return {
+            metrics_resource.PATH: metrics_resource.ResourceMetrics(summary).text,
+            metrics_cadvisor.PATH: metrics_cadvisor.ContainerMetrics(runtime, summary, machine=self.machine).text,
+        }
 
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:
         """Have it all run."""

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from msgspec import field
-
 from nodekit.objects.base import Object
 from nodekit.objects.meta import ApiObject
 from nodekit.objects.resource import Resource
@@ -25,15 +23,15 @@ class CSINodeDriver(Object):
 
 
 class CSINodeSpec(Object):
-    """`drivers` is always written: the API wants it there, if empty."""
+    """The API writes an empty list as null."""
 
-    drivers: tuple[CSINodeDriver, ...] = field(name="drivers")
+    drivers: tuple[CSINodeDriver, ...] = ()
 
 
 class CSINode(ApiObject):
     """Belongs to the Node of the same name."""
 
-    spec: CSINodeSpec = CSINodeSpec(drivers=())
+    spec: CSINodeSpec = CSINodeSpec()
 
 
 CSI_NODES: Final = Resource(CSINode, "storage.k8s.io/v1", "CSINode", "csinodes", namespaced=False)

@@ -9,7 +9,7 @@ from nodekit import metrics
 from pykubelet.cri import errors as cri_errors
 
 Source: TypeAlias = Callable[[], Awaitable[bytes]]
-"""Writes samples in Prometheus text when asked; may raise CriError, which is a 500 of that path alone."""
+"""Writes samples in Prometheus text when asked; may raise CriError or OSError, which is a 500 of that path alone."""
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -31,6 +31,6 @@ class Metrics:
     async def other(self, request: web.Request) -> web.Response:
         try:
             body = await self._sources[request.path]()
-        except cri_errors.CriError as error:
+        except (cri_errors.CriError, OSError) as error:
             return web.Response(status=500, text=str(error))
         return web.Response(body=body, headers={"Content-Type": TEXT})

@@ -1,0 +1,148 @@
+"""Gathers what the node and its Pods use, when somebody asks: /stats/summary, metrics, evictions."""
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nodekit.aio.clock import Clock
+from nodekit.objects import times
+from pykubelet.cri import runtime_api
+from pykubelet.decide import summary as decided
+from pykubelet.model import observed, stats
+from pykubelet.model import summary as told
+from pykubelet.model.ids import Uid
+from pykubelet.model.machine import Filesystem, Machine
+from pykubelet.observe import cgroup_usage, disk_usage, machine, node_usage
+
+_FRESH: Final = 1.0
+"""Seconds for which one answer serves all who ask."""
+_FILES_FRESH: Final = 60.0
+"""Seconds for which the size of files is believed: finding it out walks through every folder."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where things are: the kubelet's folder, the logs' folder, the cgroup of all Pods."""
+
+    node_name: str
+    root: Path
+    logs: Path
+    pods_cgroup: str
+
+
+class Usage:
+    """`seen` gives the runtime's view of a Pod, for when things started."""
+
+    def __init__(
+        self,
+        runtime: runtime_api.UsageCalls,
+        images: runtime_api.ImageService,
+        *,
+        machine: Machine,
+        place: Place,
+        seen: Callable[[Uid], observed.PodRuntime | None],
+        clock: Clock,
+    ) -> None:
+        self._runtime = runtime
+        self._images = images
+        self._machine = machine
+        self._place = place
+        self._seen = seen
+        self._clock = clock
+        self._node_rate, self._pods_rate = node_usage.CpuRate(), node_usage.CpuRate()
+        self._files: dict[Uid, tuple[float, decided.Files]] = {}
+        self._last: tuple[float, told.Summary] | None = None
+        self._asking = asyncio.Lock()
+
+    async def summary(self) -> told.Summary:
+        """All of it, at most a second old. Raises CriError, OSError."""
+        async with self._asking:
+            now = self._clock.monotonic()
+            if self._last is None or now - self._last[0] > _FRESH:
+                self._last = (now, await self._gather())
+            return self._last[1]
+
+    async def disks(self) -> tuple[decided.Disks, observed.FilesystemUsage | None]:
+        """The filesystems, and what images take. Raises CriError, OSError."""
+        found = await self._images.filesystems()
+        image_use = found.images[0] if found.images else None
+        node = await asyncio.to_thread(machine.filesystem, self._place.root)
+        images = node
+        if image_use is not None:
+            try:
+                images = await asyncio.to_thread(machine.filesystem, image_use.mountpoint)
+            except OSError as error:
+                log.debug("%s: %s", image_use.mountpoint, error)
+        return decided.Disks(node, images), image_use
+
+    async def _gather(self) -> told.Summary:
+        measured, (disks, image_use) = await asyncio.gather(self._runtime.list_sandbox_stats(), self.disks())
+        running = [one for one in measured if one.uid]
+        await self._measure_files(running)
+        now = times.whole(self._clock.now())
+        pods = tuple(
+            decided.of_pod(one, self._seen(one.uid), self._files[one.uid][1], disks, now=now) for one in running
+        )
+        return told.Summary(node=self._node(disks, image_use), pods=pods)
+
+    async def _measure_files(self, running: list[stats.SandboxStats]) -> None:
+        now = self._clock.monotonic()
+        stale = [one for one in running if now - self._files.get(one.uid, (-_FILES_FRESH, None))[0] >= _FILES_FRESH]
+        sizes = await asyncio.to_thread(lambda: [self._of_files(one) for one in stale]) if stale else []
+        kept = {one.uid: self._files[one.uid] for one in running if one.uid in self._files}
+        self._files = {**kept, **{one.uid: (now, size) for one, size in zip(stale, sizes, strict=True)}}
+
+    def _of_files(self, one: stats.SandboxStats) -> decided.Files:
+        logs = self._place.logs / f"{one.namespace}_{one.name}_{one.uid}"
+        return disk_usage.of_pod(one.uid, root=self._place.root, logs=logs)
+
+    def _node(self, disks: decided.Disks, image_use: observed.FilesystemUsage | None) -> told.NodeStats:
+        usage, capacity = node_usage.machine_memory(self._machine)
+        now, at = times.whole(self._clock.now()), times.of(usage.at)
+        image_fs = None
+        if image_use is not None:
+            used, inodes = image_use.used_bytes, image_use.inodes_used
+            image_fs = decided.filesystem(disks.images, now=times.of(image_use.at), used=used, inodes=inodes)
+        swap = told.SwapStats(
+            time=at, swap_available_bytes=max(0, self._machine.swap - usage.swap), swap_usage_bytes=usage.swap
+        )
+        return told.NodeStats(
+            node_name=self._place.node_name,
+            start_time=times.of(self._machine.booted_at),
+            system_containers=self._pods(),
+            cpu=decided.cpu(node_usage.cpu(usage, self._node_rate)),
+            memory=decided.memory(node_usage.memory(usage, capacity=capacity)),
+            network=decided.network(node_usage.network()),
+            fs=_whole(disks.node, now),
+            runtime=told.RuntimeStats(image_fs=image_fs, container_fs=image_fs),
+            rlimit=told.RlimitStats(time=now, maxpid=self._machine.max_pids, curproc=node_usage.processes()),
+            swap=swap,
+        )
+
+    def _pods(self) -> tuple[told.ContainerStats, ...]:
+        """All Pods together, as the one "system container" that has a cgroup of ours."""
+        try:
+            usage = cgroup_usage.read(self._place.pods_cgroup)
+        except OSError as error:
+            log.debug("%s: %s", self._place.pods_cgroup, error)
+            return ()
+        limit = usage.memory_limit if usage.memory_limit is not None else self._machine.memory
+        return (
+            told.ContainerStats(
+                name="pods",
+                start_time=times.of(self._machine.booted_at),
+                cpu=decided.cpu(node_usage.cpu(usage, self._pods_rate)),
+                memory=decided.memory(node_usage.memory(usage, capacity=limit)),
+                swap=told.SwapStats(time=times.of(usage.at), swap_usage_bytes=usage.swap),
+            ),
+        )
+
+
+def _whole(disk: Filesystem, now: dt.datetime) -> told.FsStats:
+    return decided.filesystem(disk, now=now, used=disk.used, inodes=disk.inodes - disk.inodes_free)

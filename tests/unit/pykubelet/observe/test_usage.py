@@ -1,0 +1,71 @@
+"""Sizes of folders, and what cgroups use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pykubelet.observe import cgroup_usage, disk_usage
+from pykubelet.observe.node_usage import CpuRate
+
+
+def test_a_folder_is_as_large_as_all_below_it(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "file").write_bytes(b"x" * 100_000)
+    os.link(tmp_path / "deep" / "er" / "file", tmp_path / "same")
+    (tmp_path / "elsewhere").symlink_to("/usr")
+    found = disk_usage.of_folder(tmp_path)
+    assert 100_000 <= found.used < 150_000
+    assert found.inodes == 5
+
+
+def test_a_folder_that_is_gone_takes_nothing(tmp_path: Path) -> None:
+    assert disk_usage.of_folder(tmp_path / "none") == disk_usage.Taken()
+
+
+def legacy(root: Path) -> None:
+    for controller, files in {
+        "memory/pods": {
+            "memory.stat": "total_rss 30\ntotal_inactive_file 40\ntotal_pgfault 3\ntotal_pgmajfault 1\ntotal_swap 2\n",
+            "memory.usage_in_bytes": "100\n",
+            "memory.limit_in_bytes": "9223372036854771712\n",
+        },
+        "cpuacct/pods": {"cpuacct.usage": "12345\n"},
+    }.items():
+        (root / controller).mkdir(parents=True)
+        for name, text in files.items():
+            (root / controller / name).write_text(text)
+
+
+def unified(root: Path) -> None:
+    (root / "pods").mkdir()
+    (root / "cgroup.controllers").write_text("cpu memory\n")
+    for name, text in {
+        "memory.stat": "anon 30\ninactive_file 40\npgfault 3\npgmajfault 1\n",
+        "memory.current": "100\n",
+        "memory.swap.current": "2\n",
+        "memory.max": "max\n",
+        "cpu.stat": "usage_usec 12\nuser_usec 1\n",
+    }.items():
+        (root / "pods" / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "cpu"),
+    [pytest.param(legacy, 12345, id="on cgroup v1"), pytest.param(unified, 12000, id="on cgroup v2")],
+)
+def test_the_working_set_leaves_out_what_can_be_dropped(tmp_path: Path, make, cpu: int) -> None:
+    make(tmp_path)
+    found = cgroup_usage.read("/pods", mount=tmp_path)
+    assert (found.cpu, found.memory, found.working_set, found.rss, found.swap) == (cpu, 100, 60, 30, 2)
+    assert found.memory_limit is None
+
+
+def test_a_rate_needs_two_samples_some_time_apart() -> None:
+    rate = CpuRate()
+    assert [rate.of(0.0, 0), rate.of(1.0, 10**9), rate.of(10.0, 10**10), rate.of(11.0, 10**11)] == [
+        None,
+        None,
+        10**9,
+        10**9,
+    ]
