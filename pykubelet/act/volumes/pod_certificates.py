@@ -4,14 +4,13 @@ import asyncio
 import dataclasses
 import random
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nodekit.kube import errors, watch
 from nodekit.kube.client import Client, Selection
 from nodekit.objects.meta import Key, ObjectMeta, OwnerReference
 from nodekit.objects.node import NODES
 from pykubelet.act import ports
-from pykubelet.act.volumes import pod_keys
 from pykubelet.decide import pod_certificate
 from pykubelet.decide.pod_certificate import Issued, Refused
 from pykubelet.decide.volume_content import ContentError
@@ -24,6 +23,9 @@ from pykubelet.model.certificates import (
 from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
 from pykubelet.model.volume import PodCertificateProjection
+
+if TYPE_CHECKING:
+    from pykubelet.act.volumes import pod_keys
 
 _JITTER = 300.0
 _AGAIN = 5.0
@@ -177,7 +179,9 @@ class PodCertificates:
         )
 
 
-async def _make_key(key_type: str) -> pod_keys.PodKey:
+async def _make_key(key_type: str) -> "pod_keys.PodKey":
+    from pykubelet.act.volumes import pod_keys  # the library it needs costs 9 MiB, which most nodes never need
+
     if key_type.startswith("RSA"):
         # It takes up to a second, which would hold up every other Pod.
         return await asyncio.to_thread(pod_keys.make, key_type)
