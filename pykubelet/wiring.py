@@ -159,7 +159,7 @@ class PodLoop:
             prober=self.probes,
             holder=self.referenced,
             reporter=self.reporter,
-            admission=NodeAdmission(node=lambda: self.node.current, active=self._active),
+            admission=NodeAdmission(node=lambda: self.node.current, active=self._active, staying=self._staying),
             volumes=self.volumes,
             recorder=events,
         )
@@ -225,6 +225,9 @@ class PodLoop:
 
     def _active(self) -> list[Pod]:
         return self.workers.active()
+
+    def _staying(self) -> list[Pod]:
+        return self.workers.staying()
 
     def _handlers(self) -> tuple[RuntimeHandler, ...]:
         return self._health.status.handlers if self._health.status else ()

@@ -3,31 +3,62 @@
 from collections.abc import Callable, Iterable
 
 from nodekit.objects.node import Node
-from pykubelet.decide import admission, resize
+from pykubelet.decide import admission, critical, preemption, pressure, resize
 from pykubelet.decide.admission import Rejected
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import ResizePending
 
 
 class NodeAdmission:
-    """`node()` is the Node as the API has it, `active()` the Pods that were admitted and have not ended."""
+    """`node()` is the Node as the API has it, `active()` the Pods that were admitted and have not ended, `staying()`
+    those of them that are not ending; `conditions()` what the node is short of (MemoryPressure, ...)."""
 
-    def __init__(self, *, node: Callable[[], Node | None], active: Callable[[], Iterable[Pod]]) -> None:
+    def __init__(
+        self,
+        *,
+        node: Callable[[], Node | None],
+        active: Callable[[], Iterable[Pod]],
+        staying: Callable[[], Iterable[Pod]],
+        conditions: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._node = node
         self._active = active
+        self._staying = staying
+        self._conditions = conditions
 
     def admit(self, pod: Pod) -> Rejected | None:
         """Why the Pod cannot run here; None if it can. While there is no Node yet every Pod may."""
         node = self._node()
+        refused = pressure.refuses(pod, self._conditions())
+        if refused is not None:
+            return refused
         if node is None or not node.status.allocatable:
             return None
-        static = pod.metadata.annotations.get("kubernetes.io/config.source", "api") != "api"
-        return admission.of(pod, node, self._others(pod), is_static=static)
+        return admission.of(pod, node, _but(pod, self._active()), is_static=critical.is_static(pod))
+
+    def room_for(self, pod: Pod) -> tuple[Pod, ...] | None:
+        """The Pods that have to end so that a refused one fits; none if enough are ending already.
+
+        None if ending Pods would not help, or the Pod is not critical.
+        """
+        node = self._node()
+        if node is None or not critical.is_critical(pod):
+            return None
+        staying = tuple(_but(pod, self._staying()))
+        refused = admission.of(pod, node, staying, is_static=critical.is_static(pod))
+        if refused is None:
+            return ()
+        if not isinstance(refused, admission.Shortage):
+            return None
+        return preemption.victims(pod, staying, admission.lacking(pod, node, staying))
 
     def resize(self, pod: Pod) -> ResizePending | None:
         """Why a Pod that runs here cannot have the resources it asks for now; None if it can."""
         node = self._node()
-        return resize.judge(pod, node, self._others(pod)) if node is not None and node.status.allocatable else None
+        if node is None or not node.status.allocatable:
+            return None
+        return resize.judge(pod, node, _but(pod, self._active()))
 
-    def _others(self, pod: Pod) -> Iterable[Pod]:
-        return (other for other in self._active() if other.uid != pod.uid)
+
+def _but(pod: Pod, pods: Iterable[Pod]) -> Iterable[Pod]:
+    return (other for other in pods if other.uid != pod.uid)

@@ -17,13 +17,13 @@ from pykubelet.act.executor import Executor
 from pykubelet.act.operations import Operations
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.cri import errors as cri_errors
-from pykubelet.decide import backoff, backoff_events, ending, pod_actions, pod_status, references, waiting
+from pykubelet.decide import backoff, backoff_events, ending, pod_actions, pod_status, preemption, references, waiting
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
-from pykubelet.model.pod_state import EndingCause, PodState
+from pykubelet.model.pod_state import Ending, EndingCause, PodState
 from pykubelet.model.status import PodStatus
 
 STARTING = (actions.PrepareVolumes, actions.CreateSandbox, actions.EnsureImage, actions.StartContainer)
@@ -93,6 +93,17 @@ class PodWorkers:
             if memory.admitted and not memory.torn_down and memory.pod.status.phase not in pod_actions.TERMINAL_PHASES
         ]
 
+    def staying(self) -> list[Pod]:
+        """Those of the active Pods that nothing has ended."""
+        return [pod for pod in self.active() if self._memories[pod.uid].ending is None]
+
+    def end(self, uid: Uid, why: Ending) -> None:
+        """The node needs what the Pod has: it ends for this reason, unless it is ending already."""
+        memory = self._memories.get(uid)
+        if memory is not None and memory.ending is None:
+            memory.end(why)
+            self._workers.wake(uid)
+
     def known(self) -> list[Pod]:
         """Every Pod there is something to do or to tell of, with the status as last decided."""
         return [
@@ -152,6 +163,8 @@ class PodWorkers:
             self._near.recorder.event(memory.pod, held.type, "BackOff", held.message, container=held.container)
         memory.status = status
         self._near.reporter.publish(uid, memory.pod, status, finished=plan.finished)
+        if not memory.admitted and memory.ending is None:
+            return BLOCKED
         times = [at for at in (plan.wake_at, renew_at, _next_words(memory, now=now)) if at is not None]
         return max(min(times) - now, 0.01) if times else None
 
@@ -209,11 +222,23 @@ class PodWorkers:
         # What runs was admitted before, by us or by another kubelet; so was what has come to its end.
         if (seen is None or not seen.containers) and memory.pod.status.phase in ("", "Pending"):
             rejection = self._near.admission.admit(memory.pod)
+            if rejection is not None and self._makes_room(memory.pod, now=now):
+                return
             if rejection is not None:
+                self._near.recorder.event(memory.pod, "Warning", rejection.reason, rejection.message)
                 log.info("pod %s is rejected: %s: %s", memory.pod.key, rejection.reason, rejection.message)
                 memory.end(ending.of_rejection(rejection.reason, rejection.message, now=now))
                 return
         memory.admitted = True
+
+    def _makes_room(self, pod: Pod, *, now: float) -> bool:
+        """Whether other Pods are ending so that this critical one fits; it is looked at again until they have."""
+        victims = self._near.admission.room_for(pod)
+        for victim in victims or ():
+            log.info("pod %s ends so that pod %s fits", victim.key, pod.key)
+            self._near.recorder.event(victim, "Warning", preemption.REASON, preemption.MESSAGE)
+            self.end(victim.uid, preemption.ending(victim, now=now))
+        return victims is not None
 
     def _state(self, uid: Uid, memory: PodMemory, seen: PodRuntime) -> PodState:
         return PodState(

@@ -9,7 +9,9 @@ import msgspec
 
 from nodekit.aio.clock import VirtualClock
 from nodekit.objects.meta import ObjectMeta
+from nodekit.objects.node import Node as ApiNode
 from nodekit.objects.times import of as time_of
+from pykubelet.act.admission import NodeAdmission
 from pykubelet.act.container_inputs import Inputs, Node
 from pykubelet.act.containers import ContainerStarter, Reach
 from pykubelet.act.executor import Executor
@@ -67,6 +69,9 @@ class Told:
 
     def admit(self, pod: Pod) -> Rejected | None:
         return self.rejection
+
+    def room_for(self, pod: Pod) -> tuple[Pod, ...] | None:
+        return None
 
     def resize(self, pod: Pod) -> None:
         return None
@@ -151,9 +156,12 @@ class Reporter:
 
 
 class Scene:
-    """`runtime.world` bends the runtime; `want`, `delete` and `vanish` are what the API does."""
+    """`runtime.world` bends the runtime; `want`, `delete` and `vanish` are what the API does.
 
-    def __init__(self, folder: Path, runtime: FakeRuntime | None = None) -> None:
+    With an `api_node` Pods have to fit on it.
+    """
+
+    def __init__(self, folder: Path, runtime: FakeRuntime | None = None, *, api_node: ApiNode | None = None) -> None:
         clock = VirtualClock()
         self.clock = clock
         self.runtime = runtime or FakeRuntime(clock=clock)
@@ -190,7 +198,7 @@ class Scene:
             prober=NoProbes(),  # type: ignore[arg-type]
             holder=NoReferences(),
             reporter=Reporter(told),
-            admission=told,
+            admission=told if api_node is None else self._admission(api_node),
             volumes=told,
             recorder=told,
         )
@@ -199,6 +207,13 @@ class Scene:
             executor,
             context=lambda pod, seen, previous: pod_status.StatusContext(previous=previous),
             clock=clock,
+        )
+
+    def _admission(self, node: ApiNode) -> NodeAdmission:
+        return NodeAdmission(
+            node=lambda: node,
+            active=lambda: self.workers.active(),  # noqa: PLW0108
+            staying=lambda: self.workers.staying(),  # noqa: PLW0108
         )
 
     def _wake(self, uid: Uid) -> None:

@@ -5,12 +5,17 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from nodekit.aio import virtual
+from nodekit.objects import quantity
+from nodekit.objects.node import Node, NodeStatus
 from pykubelet.cri import errors
 from pykubelet.cri.fake import Program
 from pykubelet.decide.admission import Rejected
+from pykubelet.model.container import ResourceRequirements
+from pykubelet.model.pod import Pod
 from tests.unit.pykubelet.act.scene import Scene, pod
 
 
@@ -248,3 +253,57 @@ def test_a_failing_start_is_backed_off_and_does_not_hold_up_the_others(tmp_path:
             assert sorted(name for name, _, state in scene.states() if state == "Running") == ["a", "b"]
 
     run(scenario())
+
+
+def test_a_critical_pod_gets_the_room_that_others_have(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        node = Node(status=NodeStatus(allocatable={"memory": quantity.parse("1Gi"), "pods": quantity.parse("9")}))
+        scene = Scene(tmp_path, api_node=node)
+        modest, large, critical = (
+            asking("modest", "300Mi"),
+            asking("large", "600Mi"),
+            asking("critical", "600Mi", SYSTEM),
+        )
+        scene.runtime.world.script("main", Program(stop_takes=3.0))
+        async with scene.running():
+            scene.want(modest)
+            scene.want(large)
+            await asyncio.sleep(1)
+            scene.want(critical)
+            await asyncio.sleep(2)
+            assert scene.phase(critical) == "Pending"
+            assert ("Preempting", "") in scene.told.events
+            await asyncio.sleep(5)
+            assert [scene.phase(one) for one in (modest, large, critical)] == ["Running", "Failed", "Running"]
+            assert scene.told.statuses[large.uid].reason == "Preempting"
+
+    run(scenario())
+
+
+def test_a_pod_like_others_is_refused_when_there_is_no_room(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        node = Node(status=NodeStatus(allocatable={"memory": quantity.parse("1Gi"), "pods": quantity.parse("9")}))
+        scene = Scene(tmp_path, api_node=node)
+        first, second = asking("first", "600Mi"), asking("second", "600Mi")
+        async with scene.running():
+            scene.want(first)
+            await asyncio.sleep(1)
+            scene.want(second)
+            await asyncio.sleep(1)
+            assert scene.phase(second) == "Failed"
+            assert scene.told.statuses[second.uid].reason == "OutOfmemory"
+            assert ("OutOfmemory", "") in scene.told.events
+
+    run(scenario())
+
+
+SYSTEM = 2_000_000_000
+
+
+def asking(name: str, memory: str, priority: int = 0) -> Pod:
+    made = pod(name)
+    container = msgspec.structs.replace(
+        made.spec.containers[0], resources=ResourceRequirements(requests={"memory": memory})
+    )
+    spec = msgspec.structs.replace(made.spec, containers=(container,), priority=priority)
+    return msgspec.structs.replace(made, spec=spec)
