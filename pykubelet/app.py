@@ -66,16 +66,8 @@ async def _run(settings: Settings, options: Options) -> None:
         loop = await stack.enter_async_context(
             wiring.PodLoop(settings, options, client=client, services=(runtime, images), health=health)
         )
-        node = NodeLoop(
-            settings,
-            options,
-            client=client,
-            services=(runtime, images),
-            told=(loop.node, loop.events, health),
-            seen=loop.view.get,
-        )
-        node.facts.problems.append(lambda: loop.relist.trouble() or "")
-        node.enforce(loop.cgroups)
+        node = NodeLoop(settings, options, client=client, services=(runtime, images), pods=loop)
+        node.enforce()
         host = Host(
             node=options.node_name,
             addresses=options.node_ips,
@@ -85,7 +77,7 @@ async def _run(settings: Settings, options: Options) -> None:
             client=client,
             metrics=Metrics(),
             checks={"relist": loop.relist.trouble},
-            metrics_of=node.metrics(runtime),
+            metrics_of=node.metrics(),
             more=(StatsSummary(node.usage.summary),),
         )
         await stack.enter_async_context(serving.running(settings, host))

@@ -1,7 +1,6 @@
 """Puts together what concerns the Node as a whole: the runtime's health, the Node's status, its Lease."""
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,25 +9,25 @@ from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from pykubelet import KUBERNETES_VERSION, VERSION
-from pykubelet.act.cgroups import Cgroups
+from pykubelet.act import eviction
+from pykubelet.act.eviction import Evictions, Eyes, Rules
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
-from pykubelet.decide import cgroups, node_resources, qos
-from pykubelet.desired.own_node import OwnNode
-from pykubelet.model.ids import Uid
-from pykubelet.model.observed import PodRuntime
+from pykubelet.decide import cgroups, node_resources, pressure, qos
+from pykubelet.model.machine import Pressure
 from pykubelet.observe import machine
 from pykubelet.observe.node_facts import NodeFactsGatherer
-from pykubelet.observe.runtime_health import RuntimeHealth
+from pykubelet.observe.signals import Signals
 from pykubelet.observe.usage import Place, Usage
 from pykubelet.options import Options
 from pykubelet.report import node_settings
 from pykubelet.report.csi_node import CSINodeReporter
-from pykubelet.report.events import NORMAL, WARNING, Recorder
+from pykubelet.report.events import NORMAL, WARNING
 from pykubelet.report.lease import NodeLease
 from pykubelet.report.node import NodeReporter
 from pykubelet.serve import metrics_cadvisor, metrics_resource
 from pykubelet.serve.metrics import Source
+from pykubelet.wiring import PodLoop
 
 SHOWN_VERSION: Final = f"v{KUBERNETES_VERSION}+pykubelet.{VERSION}"
 """What the Node says its kubelet is: a Kubernetes version, with ours as build metadata."""
@@ -49,13 +48,15 @@ class NodeLoop:
         *,
         client: Client,
         services: tuple[runtime_api.RuntimeService, runtime_api.ImageService],
-        told: tuple[OwnNode, Recorder, RuntimeHealth],
-        seen: Callable[[Uid], PodRuntime | None],
+        pods: PodLoop,
     ) -> None:
         runtime, images = services
-        node, recorder, self.health = told
+        node, recorder, self.health = pods.node, pods.events, pods.health
         clock = SystemClock()
+        pods_cgroup = cgroups.qos_parent(settings.cgroup_root or "/", qos.GUARANTEED)
         self._settings = settings
+        self._runtime = runtime
+        self._pods = pods
         self._recorder = recorder
         self.machine = machine.read()
         self.facts = NodeFactsGatherer(
@@ -86,19 +87,31 @@ class NodeLoop:
                 node_name=options.node_name,
                 root=options.root,
                 logs=Path(settings.pod_logs_dir),
-                pods_cgroup=cgroups.qos_parent(settings.cgroup_root or "/", qos.GUARANTEED),
+                pods_cgroup=pods_cgroup,
             ),
-            seen=seen,
+            seen=pods.view.get,
             clock=clock,
         )
         self.csi_node = CSINodeReporter(client, node, clock=clock)
         self.lease = NodeLease(client, node, duration=settings.node_lease_duration_seconds, clock=clock)
+        signals = Signals(self.usage, self.machine, pods_cgroup=pods_cgroup)
+        self.evictions = Evictions(
+            _eviction_rules(settings),
+            Eyes(signals.read, self.usage.by_pod, pods.image_collector.remove_unused),
+            pods.workers,
+            tell=recorder,
+            clock=clock,
+        )
+        self.evictions.changed = self.reporter.wake
+        self.facts.pressure = self._pressure
+        self.facts.problems.append(lambda: pods.relist.trouble() or "")
+        pods.under_pressure = lambda: self.evictions.conditions
         self.health.subscribe(self.reporter.wake)
         node.subscribe(self.reporter.node_changed)
 
-    def enforce(self, groups: Cgroups) -> None:
+    def enforce(self) -> None:
         """Give the cgroup of all Pods what Pods may have. Raises OSError that names the file."""
-        settings = self._settings
+        settings, groups = self._settings, self._pods.cgroups
         groups.ensure_roots(
             node_resources.enforced(
                 self.machine,
@@ -110,12 +123,12 @@ class NodeLoop:
         if not groups.unified:
             self._recorder.of_node(WARNING, "CgroupV1", _CGROUP_V1)
 
-    def metrics(self, runtime: runtime_api.UsageCalls) -> dict[str, Source]:
+    def metrics(self) -> dict[str, Source]:
         """What is served beside the process's own metrics, by path."""
         summary = self.usage.summary
         return {
             metrics_resource.PATH: metrics_resource.ResourceMetrics(summary).text,
-            metrics_cadvisor.PATH: metrics_cadvisor.ContainerMetrics(runtime, summary, machine=self.machine).text,
+            metrics_cadvisor.PATH: metrics_cadvisor.ContainerMetrics(self._runtime, summary, machine=self.machine).text,
         }
 
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:
@@ -125,3 +138,29 @@ class NodeLoop:
         start("node", self.reporter.run)
         start("csi-node", self.csi_node.run)
         start("lease", self.lease.run)
+        start("evictions", self.evictions.run)
+
+    def _pressure(self) -> Pressure:
+        found = self.evictions.conditions
+        return Pressure(
+            memory=pressure.MEMORY_PRESSURE in found,
+            disk=pressure.DISK_PRESSURE in found,
+            pids=pressure.PID_PRESSURE in found,
+        )
+
+
+def _eviction_rules(settings: Settings) -> Rules:
+    configured = pressure.limits(
+        hard=settings.eviction_hard,
+        soft=settings.eviction_soft,
+        graces=settings.eviction_soft_grace_period,
+        reclaim=settings.eviction_minimum_reclaim,
+    )
+    return Rules(
+        limits=eviction.limits(
+            configured=configured, enforced=settings.cgroups_per_qos and "pods" in settings.enforce_node_allocatable
+        ),
+        transition=settings.eviction_pressure_transition_period,
+        longest_grace=settings.eviction_max_pod_grace_period,
+        local_storage=settings.local_storage_capacity_isolation,
+    )

@@ -87,7 +87,9 @@ class PodLoop:
         runtime, image_service = services
         clock = SystemClock()
         self._options = options
-        self._health = health
+        self.health = health
+        self.under_pressure: Callable[[], frozenset[str]] = frozenset
+        """The conditions of the node that keep new Pods away: MemoryPressure, DiskPressure, PIDPressure."""
         self._messages = TerminationMessages()
         self.node = OwnNode(client, name=options.node_name)
         self.events = events = Recorder(client, self.node, clock=clock)
@@ -159,7 +161,12 @@ class PodLoop:
             prober=self.probes,
             holder=self.referenced,
             reporter=self.reporter,
-            admission=NodeAdmission(node=lambda: self.node.current, active=self._active, staying=self._staying),
+            admission=NodeAdmission(
+                node=lambda: self.node.current,
+                active=self._active,
+                staying=self._staying,
+                conditions=self._conditions,
+            ),
             volumes=self.volumes,
             recorder=events,
         )
@@ -223,6 +230,9 @@ class PodLoop:
             self.desired.get(uid) is not None or self.view.get(uid) is not None or self.workers.memory(uid) is not None
         )
 
+    def _conditions(self) -> frozenset[str]:
+        return self.under_pressure()
+
     def _active(self) -> list[Pod]:
         return self.workers.active()
 
@@ -230,7 +240,7 @@ class PodLoop:
         return self.workers.staying()
 
     def _handlers(self) -> tuple[RuntimeHandler, ...]:
-        return self._health.status.handlers if self._health.status else ()
+        return self.health.status.handlers if self.health.status else ()
 
     def _content_changed(self, uid: Uid) -> None:
         self.workers.content_changed(uid)

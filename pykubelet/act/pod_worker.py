@@ -115,6 +115,11 @@ class PodWorkers:
         """What is remembered of a Pod; for those who end Pods for reasons of the node."""
         return self._memories.get(uid)
 
+    def is_over(self, uid: Uid) -> bool:
+        """Whether nothing of a Pod is left, or all it held has been released."""
+        memory = self._memories.get(uid)
+        return memory is None or memory.torn_down
+
     async def run(self) -> None:
         """Work until cancelled. Containers go on without us; what was being asked of the runtime is awaited."""
         try:

@@ -9,6 +9,7 @@ from typing import Final
 _DEFAULTS: Final[Mapping[str, bool]] = {
     "InPlacePodLevelResourcesVerticalScaling": True,
     "InPlacePodVerticalScalingInitContainers": True,
+    "RestartAllContainersOnContainerExits": True,
     "UserNamespacesHostNetworkSupport": False,
 }
 """What this kubelet can do of that list, and whether it is on by default in 1.37; one is added when it is done."""

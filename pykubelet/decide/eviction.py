@@ -39,6 +39,15 @@ def of_limit(
     return _evicted(grace, _shortage(pod, limit, seen, usage), now)
 
 
+def limits_local_storage(pod: Pod) -> bool:
+    """Whether anything limits what the Pod may use of the node's disk: only then must that be measured."""
+    return (
+        any(volume.empty_dir is not None and volume.empty_dir.size_limit for volume in pod.spec.volumes)
+        or pressure.DISK in resources.pod_limits(pod)
+        or any(pressure.DISK in container.resources.limits for container in pod.spec.containers)
+    )
+
+
 def of_local_storage(pod: Pod, usage: PodUsage, *, shared_image_fs: bool, now: float) -> Ending | None:
     """The ending of a Pod that uses more of the node's disk than its limits allow; None if it keeps to them.
 

@@ -16,6 +16,7 @@ from pykubelet.model import observed, stats
 from pykubelet.model import summary as told
 from pykubelet.model.ids import Uid
 from pykubelet.model.machine import Filesystem, Machine
+from pykubelet.model.usage import PodUsage
 from pykubelet.observe import cgroup_usage, disk_usage, machine, node_usage
 
 _FRESH: Final = 1.0
@@ -67,6 +68,11 @@ class Usage:
             if self._last is None or now - self._last[0] > _FRESH:
                 self._last = (now, await self._gather())
             return self._last[1]
+
+    async def by_pod(self) -> dict[Uid, PodUsage]:
+        """What each Pod uses, as decisions about eviction need it. Raises CriError, OSError."""
+        found = await self.summary()
+        return {Uid(pod.pod_ref.uid): decided.usage(pod) for pod in found.pods}
 
     async def disks(self) -> tuple[decided.Disks, observed.FilesystemUsage | None]:
         """The filesystems, and what images take. Raises CriError, OSError."""

@@ -1,0 +1,160 @@
+"""Ends Pods when the node runs short of memory, disk or process ids, one at a time, and says so.
+
+Source: synchronize in K/pkg/kubelet/eviction/eviction_manager.go. Which Pod goes is decided in decide.eviction.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
+
+from nodekit.aio.clock import Clock
+from pykubelet.cri import errors as cri_errors
+from pykubelet.decide import critical, eviction, pressure
+from pykubelet.decide.pressure import Limit, Observation, Pressure
+from pykubelet.model.ids import Uid
+from pykubelet.model.pod import Pod
+from pykubelet.model.pod_state import Ending
+from pykubelet.model.usage import PodUsage
+
+PERIOD: Final = 10.0
+_CLEAN_UP: Final = 30.0
+"""Seconds that an evicted Pod is waited for before the next is chosen: what it held may be all that was missing."""
+_DISK: Final = (pressure.DISK, pressure.INODES)
+
+log = logging.getLogger(__name__)
+
+
+class Pods(Protocol):
+    """The Pods that may be ended (act.pod_worker)."""
+
+    def staying(self) -> list[Pod]: ...
+
+    def end(self, uid: Uid, why: Ending) -> None: ...
+
+    def is_over(self, uid: Uid) -> bool: ...
+
+
+class Tell(Protocol):
+    """Who is told (report.events)."""
+
+    def event(self, pod: Pod, type_: str, reason: str, message: str, *, container: str = "") -> None: ...
+
+    def of_node(self, type_: str, reason: str, message: str) -> None: ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rules:
+    """What the configuration says: `transition` and `longest_grace` in seconds."""
+
+    limits: tuple[Limit, ...]
+    transition: float
+    longest_grace: int
+    local_storage: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Eyes:
+    """How the node is looked at: what is left, what each Pod uses; `reclaim` frees disk without ending Pods."""
+
+    left: Callable[[], Awaitable[Mapping[str, Observation]]]
+    usage: Callable[[], Awaitable[Mapping[Uid, PodUsage]]]
+    reclaim: Callable[[], Awaitable[int]]
+
+
+class Evictions:
+    """Run it as a task. `changed` is called when the node's conditions are others than before."""
+
+    def __init__(self, rules: Rules, eyes: Eyes, pods: Pods, *, tell: Tell, clock: Clock) -> None:
+        self.changed: Callable[[], None] = lambda: None
+        self._rules = rules
+        self._eyes = eyes
+        self._pods = pods
+        self._tell = tell
+        self._clock = clock
+        self._pressure = Pressure()
+
+    @property
+    def conditions(self) -> frozenset[str]:
+        """MemoryPressure, DiskPressure, PIDPressure: those the node is under."""
+        return self._pressure.conditions
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            evicted: list[Uid] = []
+            try:
+                evicted = await self.look()
+            except (cri_errors.CriError, OSError) as error:
+                log.warning("how the node is doing is not known: %s", error)
+            if evicted:
+                await self._gone(evicted)
+            else:
+                await self._clock.sleep(PERIOD)
+
+    async def look(self) -> list[Uid]:
+        """Look once, and end whom must be ended; who that was. Raises CriError, OSError."""
+        now = self._clock.now().timestamp()
+        seen = await self._eyes.left()
+        before = self._pressure
+        self._pressure = pressure.of(before, seen, self._rules.limits, now=now, transition=self._rules.transition)
+        if self._pressure.conditions != before.conditions:
+            log.info("the node is under pressure: %s", ", ".join(sorted(self._pressure.conditions)) or "none any more")
+            self.changed()
+        if self._rules.local_storage and (found := await self._too_greedy(now)):
+            return found
+        return await self._relieve(self._pressure.due[0], now) if self._pressure.due else []
+
+    async def _too_greedy(self, now: float) -> list[Uid]:
+        """End the Pods that use more of the disk than they are allowed, whether or not there is enough."""
+        limited = [pod for pod in self._pods.staying() if eviction.limits_local_storage(pod)]
+        if not limited:
+            return []
+        usage = await self._eyes.usage()
+        found = []
+        for pod in limited:
+            known = usage.get(pod.uid)
+            if known is None:
+                continue
+            ending = eviction.of_local_storage(pod, known, shared_image_fs=True, now=now)
+            if ending is not None and not critical.is_critical(pod):
+                self._end(pod, ending)
+                found.append(pod.uid)
+        return found
+
+    async def _relieve(self, limit: Limit, now: float) -> list[Uid]:
+        self._tell.of_node("Warning", "EvictionThresholdMet", f"Attempting to reclaim {limit.resource}")
+        if limit.resource in _DISK:
+            await self._eyes.reclaim()
+        # What was freed may be enough; the numbers must be of now in any case.
+        seen = await self._eyes.left()
+        if limit.signal not in seen or not limit.crossed(seen[limit.signal], with_reclaim=True):
+            return []
+        usage = await self._eyes.usage()
+        pod = eviction.victim(self._pods.staying(), usage, limit.resource)
+        if pod is None:
+            log.warning("the node is short of %s, and no Pod can be ended for it", limit.resource)
+            return []
+        observed = seen[limit.signal]
+        ending = eviction.of_limit(
+            pod, limit, observed, usage.get(pod.uid), now=now, longest_grace=self._rules.longest_grace
+        )
+        self._end(pod, ending)
+        return [pod.uid]
+
+    def _end(self, pod: Pod, ending: Ending) -> None:
+        log.warning("pod %s is evicted: %s", pod.key, ending.message)
+        self._tell.event(pod, "Warning", eviction.REASON, ending.message)
+        self._pods.end(pod.uid, ending)
+
+    async def _gone(self, evicted: list[Uid]) -> None:
+        deadline = self._clock.monotonic() + _CLEAN_UP
+        while self._clock.monotonic() < deadline and not all(self._pods.is_over(uid) for uid in evicted):
+            await self._clock.sleep(1.0)
+
+
+def limits(*, configured: tuple[Limit, ...], enforced: bool) -> tuple[Limit, ...]:
+    """The limits, with the one that keeps Pods together within what they may have, if their cgroup is held to it."""
+    of_memory = [one for one in configured if one.signal == "memory.available" and one.is_hard]
+    more = [dataclasses.replace(one, signal="allocatableMemory.available") for one in of_memory] if enforced else []
+    return (*configured, *more)
