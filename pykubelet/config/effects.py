@@ -8,7 +8,6 @@ import msgspec
 from nodekit.config import Document, Problem
 from pykubelet.config.settings import Settings
 
-_EVICTION: Final = "Pods are not evicted"
 _MANAGERS: Final = "there are no CPU, memory and topology managers"
 _RESERVED: Final = "nothing is enforced on the node's own processes"
 _LIMITS: Final = "requests are bounded by what runs at once, not by rate"
@@ -51,14 +50,7 @@ NO_EFFECT: Final[dict[str, str]] = {
     "hairpin_mode": "the network plugin decides it",
     "max_open_files": "the agent leaves its own limits alone",
     "content_type": "the API is spoken in JSON",
-    "eviction_hard": _EVICTION,
-    "eviction_soft": _EVICTION,
-    "eviction_soft_grace_period": _EVICTION,
-    "eviction_pressure_transition_period": _EVICTION,
-    "eviction_max_pod_grace_period": _EVICTION,
-    "eviction_minimum_reclaim": _EVICTION,
-    "merge_default_eviction_settings": _EVICTION,
-    "kernel_memcg_notification": _EVICTION,
+    "kernel_memcg_notification": "memory is looked at every ten seconds",
     "protect_kernel_defaults": "kernel settings are left alone",
     "make_iptables_util_chains": _IPTABLES,
     "iptables_masquerade_bit": _IPTABLES,

@@ -55,6 +55,8 @@ class NodeFactsGatherer:
 
     async def gather(self) -> NodeFacts:
         """How it is now. What cannot be found out is left as it was, or is a reason not to be ready."""
+        # Else a node whose kubelet restarts would look unready for a moment.
+        await self._runtime.wait_asked()
         problems = [problem for source in self.problems if (problem := source())]
         storage: int | None = None
         if self._root_dir is not None:

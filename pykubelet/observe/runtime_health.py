@@ -3,6 +3,7 @@
 Source: updateRuntimeUp in K/pkg/kubelet/kubelet.go and runtimeState in K/pkg/kubelet/runtime.go.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -37,6 +38,7 @@ class RuntimeHealth:
         self._runtime = runtime
         self._clock = clock
         self._answered_at = 0.0
+        self._asked = asyncio.Event()
         self._callbacks: list[Callable[[], None]] = []
 
     def subscribe(self, callback: Callable[[], None]) -> None:
@@ -52,6 +54,10 @@ class RuntimeHealth:
             found.append("container runtime is down")
         found += [problem for name in ("RuntimeReady", "NetworkReady") if (problem := self._problem(name))]
         return tuple(found)
+
+    async def wait_asked(self) -> None:
+        """Wait until the first question was answered or failed: before that nobody can say how the runtime is."""
+        await self._asked.wait()
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -72,6 +78,8 @@ class RuntimeHealth:
             self._answered_at = self._clock.monotonic()
         except cri_errors.CriError as error:
             log.warning("the container runtime does not say how it is: %s", error)
+        finally:
+            self._asked.set()
 
     def _problem(self, name: str) -> str:
         assert self.status is not None
