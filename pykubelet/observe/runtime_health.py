@@ -62,10 +62,12 @@ class RuntimeHealth:
     async def run(self) -> None:
         """Ask until cancelled."""
         began = self._clock.monotonic()
+        told: object = None
         while True:
-            before = (self.status, self.version, self.problems())
             await self._ask()
-            if (self.status, self.version, self.problems()) != before:
+            found = (self.status, self.version, self.problems())
+            if found != told:
+                told = found
                 for callback in self._callbacks:
                     callback()
             hurry = self.problems() and self._clock.monotonic() - began < _SOON_FOR
