@@ -98,7 +98,7 @@ class NodeLoop:
         self.evictions = Evictions(
             _eviction_rules(settings),
             Eyes(signals.read, self.usage.by_pod, pods.image_collector.remove_unused),
-            pods.workers,
+            pods.workers.memories,
             tell=recorder,
             clock=clock,
         )

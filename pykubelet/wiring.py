@@ -227,17 +227,19 @@ class PodLoop:
 
     def _is_known(self, uid: Uid) -> bool:
         return (
-            self.desired.get(uid) is not None or self.view.get(uid) is not None or self.workers.memory(uid) is not None
+            self.desired.get(uid) is not None
+            or self.view.get(uid) is not None
+            or self.workers.memories.get(uid) is not None
         )
 
     def _conditions(self) -> frozenset[str]:
         return self.under_pressure()
 
     def _active(self) -> list[Pod]:
-        return self.workers.active()
+        return self.workers.memories.active()
 
     def _staying(self) -> list[Pod]:
-        return self.workers.staying()
+        return self.workers.memories.staying()
 
     def _handlers(self) -> tuple[RuntimeHandler, ...]:
         return self.health.status.handlers if self.health.status else ()
@@ -246,7 +248,7 @@ class PodLoop:
         self.workers.content_changed(uid)
 
     def _trust_bundles_changed(self) -> None:
-        for pod in self.workers.active():
+        for pod in self.workers.memories.active():
             if references.wants_trust_bundles(pod):
                 self.workers.content_changed(pod.uid)
 
@@ -277,12 +279,12 @@ class ServedPods:
 
     def by_name(self, namespace: str, name: str) -> Pod | None:
         """The Pod of that name; of two, the one that is not about to end."""
-        found = [pod for pod in self._workers.known() if pod.key == (namespace, name)]
+        found = [pod for pod in self._workers.memories.known() if pod.key == (namespace, name)]
         return min(found, key=lambda pod: pod.metadata.deletion_timestamp is not None, default=None)
 
     def all(self) -> list[Pod]:
         """Every Pod of this node."""
-        return self._workers.known()
+        return self._workers.memories.known()
 
 
 def _epoch(clock: SystemClock) -> Callable[[], float]:

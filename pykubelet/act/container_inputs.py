@@ -7,7 +7,7 @@ from pathlib import Path
 from pykubelet.act import ports
 from pykubelet.act.isolation import PodIsolation
 from pykubelet.act.pod_memory import PodMemory
-from pykubelet.decide import container_spec, downward, environment, security
+from pykubelet.decide import container_spec, critical, downward, environment, security
 from pykubelet.decide.environment import ConfigError
 from pykubelet.model import observed
 from pykubelet.model.container import Container
@@ -45,7 +45,8 @@ class Inputs:
 
     def environment(self, pod: Pod, container: Container, *, pod_ips: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         """Names and values. Raises ConfigError."""
-        if not self._services.synced:
+        # A static Pod may well be what the API server itself runs in.
+        if not self._services.synced and not critical.is_static(pod):
             raise ConfigError("services have not yet been read at least once, cannot construct envvars")
         namespace = pod.metadata.namespace
         sources = environment.Sources(

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from nodekit.aio.inotify import FolderWatch
 from nodekit.objects import codec, times
 from pykubelet.desired.merge import Desired, Source
 from pykubelet.model.container import Container
@@ -21,6 +22,8 @@ SOURCE = "kubernetes.io/config.source"
 SEEN = "kubernetes.io/config.seen"
 LARGEST = 10 * 1024 * 1024
 """Bytes of a file; maxConfigLength in pkg/kubelet/config."""
+NOT_THERE = 5.0
+"""Seconds until a folder that is not there is looked for again."""
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +47,19 @@ class StaticPods:
         if self._path is None:
             self._desired.source_synced(Source.FILE)
             return
-        stamp: object = None
-        due = 0.0
         while True:
-            # A look at names and times costs microseconds; it stands in for a watch of the folder.
-            now = asyncio.get_running_loop().time()
-            found = self._stamps(self._path)
-            if found != stamp or now >= due:
-                self._read(found)
-                stamp, due = found, now + self._period
+            try:
+                with FolderWatch(_folder(self._path)) as watch:
+                    while True:
+                        self._read(self._stamps(self._path))
+                        self._desired.source_synced(Source.FILE)
+                        await watch.changes(timeout=self._period)
+            except OSError as error:
+                # A folder that is not there holds no Pods, and may come yet.
+                log.debug("static Pods: %s", error)
+                self._read(self._stamps(self._path))
                 self._desired.source_synced(Source.FILE)
-            await asyncio.sleep(1.0)
+                await asyncio.sleep(min(self._period, NOT_THERE))
 
     def _stamps(self, path: Path) -> dict[Path, tuple[int, ...]]:
         files = sorted(path.glob("[!.]*")) if path.is_dir() else [path]
@@ -87,6 +92,10 @@ class StaticPods:
         for uid, pod in pods.items():
             if self._desired.get(uid) is None:
                 self._desired.put(pod, Source.FILE)
+
+
+def _folder(path: Path) -> Path:
+    return path.parent if path.is_file() else path
 
 
 def parse(body: bytes, *, path: str, node_name: str) -> Pod:

@@ -212,8 +212,8 @@ class Scene:
     def _admission(self, node: ApiNode) -> NodeAdmission:
         return NodeAdmission(
             node=lambda: node,
-            active=lambda: self.workers.active(),  # noqa: PLW0108
-            staying=lambda: self.workers.staying(),  # noqa: PLW0108
+            active=lambda: self.workers.memories.active(),  # noqa: PLW0108
+            staying=lambda: self.workers.memories.staying(),  # noqa: PLW0108
         )
 
     def _wake(self, uid: Uid) -> None:

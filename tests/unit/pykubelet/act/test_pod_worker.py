@@ -58,7 +58,7 @@ def test_a_deleted_pod_stops_is_torn_down_and_forgotten(tmp_path: Path) -> None:
             assert scene.runtime.world.sandboxes == {}
             assert scene.runtime.world.containers == {}
             assert scene.told.forgotten == [wanted.uid]
-            assert scene.workers.known() == []
+            assert scene.workers.memories.known() == []
 
     run(scenario())
 

@@ -1,8 +1,13 @@
 """Manifests in files become Pods of this node."""
 
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from pykubelet.desired import static_pods
+from pykubelet.desired.merge import Desired, Source
 
 MANIFEST = b"""
 apiVersion: v1
@@ -45,3 +50,30 @@ def test_a_changed_file_is_another_pod() -> None:
 def test_what_is_no_pod_is_refused(body: bytes) -> None:
     with pytest.raises(static_pods.BadManifest):
         static_pods.parse(body, path="/m/web.yaml", node_name="n")
+
+
+async def test_files_that_come_change_and_go_are_noticed_at_once(tmp_path: Path) -> None:
+    woken: list[str] = []
+    desired = Desired(wake=woken.append)
+    task = asyncio.create_task(static_pods.StaticPods(tmp_path, desired, node_name="n", period=600).run())
+    file = tmp_path / "web.yaml"
+    try:
+        await until(lambda: not desired._waiting_for - {Source.API})
+        file.write_bytes(MANIFEST)
+        await until(lambda: len(desired) == 1)
+        (first,) = desired
+        file.write_bytes(b"{ half")
+        await asyncio.sleep(0.05)
+        assert [pod.uid for pod in desired] == [first.uid], "a file that cannot be read keeps the Pod it last gave"
+        file.write_bytes(MANIFEST + b"# changed")
+        await until(lambda: [pod.uid for pod in desired] not in ([], [first.uid]))
+        file.unlink()
+        await until(lambda: len(desired) == 0)
+    finally:
+        task.cancel()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
