@@ -109,6 +109,9 @@ class PodMemory:
             retry_at=now + after,
         )
         self.failures[action.key] = failure
+        if isinstance(action, actions.StartContainer):
+            # Its image may have been removed since: the next try makes sure of it again.
+            self.images.pop(action.name, None)
         return failure
 
     def failures_in_a_row(self, key: OpKey) -> int:
