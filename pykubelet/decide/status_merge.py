@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from pykubelet.decide import conditions, phase, restart
+from pykubelet.decide import conditions, phase, restart, restart_all
 from pykubelet.model.container import Container
 from pykubelet.model.pod import Pod
 from pykubelet.model.status import ContainerStatus, PodCondition, PodStatus
@@ -66,6 +66,6 @@ def _goes_back(
     if before is None or before.state.terminated is None or status.state.terminated is not None:
         return False
     container = asked.get(status.name)
-    if container is None or container.restart_policy_rules:
+    if container is None or container.restart_policy_rules or restart_all.may_happen(pod):
         return False
     return not restart.after_exit(container, before.state.terminated.exit_code, pod_policy=pod.spec.restart_policy)

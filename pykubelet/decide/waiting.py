@@ -1,6 +1,6 @@
 """Say why a container is not running though it should be: the reason and message of its waiting state. No I/O."""
 
-from pykubelet.decide import backoff, launch, lookup, restart
+from pykubelet.decide import backoff, launch, lookup, restart, restart_all
 from pykubelet.model import observed
 from pykubelet.model.actions import Kind, OpKey
 from pykubelet.model.container import Container
@@ -48,7 +48,15 @@ def of(
         return Waiting(reason=start.reason, message=start.message)
     if old is not None and old.state.waiting is not None and old.state.waiting.reason == CRASH_LOOP:
         return old.state.waiting
+    if seen is not None and seen.state is ContainerState.EXITED and not _may_leave_its_end(state, container, seen):
+        return default(state.pod)
     return None
+
+
+def _may_leave_its_end(state: PodState, container: Container, seen: observed.Container) -> bool:
+    # The API takes no container back to life that its policy lets end, though it was us who stopped it to start again.
+    policy = state.pod.spec.restart_policy
+    return restart_all.may_happen(state.pod) or restart.after_exit(container, seen.exit_code, pod_policy=policy)
 
 
 def _of_image(failure: Failure, container: Container, now: float) -> Waiting:

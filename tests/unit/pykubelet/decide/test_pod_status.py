@@ -8,7 +8,7 @@ from nodekit.objects import times
 from nodekit.objects.meta import ObjectMeta
 from pykubelet.decide import pod_status
 from pykubelet.decide.pod_status import StatusContext
-from pykubelet.model.actions import Backoff, Kind, OpKey, StartContainer
+from pykubelet.model.actions import Backoff, Kind, OpKey, StartContainer, StopReason
 from pykubelet.model.container import Container, ExecAction, Handler, Lifecycle, Probe
 from pykubelet.model.ids import ContainerId, SandboxId, Uid
 from pykubelet.model.observed import Container as SeenContainer
@@ -263,3 +263,14 @@ def test_a_sandbox_that_died_is_told() -> None:
     status = pod_status.of(state(pod(A), sandbox=DEAD_SANDBOX), CONTEXT, now=NOW)
     sandbox = condition(status, "PodReadyToStartContainers")
     assert (sandbox.status, sandbox.message) == ("False", "pod sandbox is not ready")
+
+
+def test_a_container_stopped_to_start_again_does_not_look_as_if_it_had_ended() -> None:
+    stopped = {ContainerId("a-0"): StopReason.UNHEALTHY}
+    given = state(pod(A, restart_policy="OnFailure"), seen("a", EXITED, code=0), stopped_for=stopped)
+    running = PodStatus(phase="Running")
+    status = pod_status.of(given, dataclasses.replace(CONTEXT, previous=running), now=NOW)
+    (container,) = status.container_statuses
+    assert container.state.waiting is not None
+    assert container.last_state.terminated is not None
+    assert status.phase == "Running"
