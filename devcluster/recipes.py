@@ -21,7 +21,22 @@ NGINX = f"{_E2E}nginx:{versions.NGINX}"
 DEBIAN_PACKAGES = (
     "ca-certificates", "curl", "dnsutils", "iperf", "iproute2", "netcat-openbsd", "nginx-light", "procps", "socat",
 )  # fmt: skip
-_APPLETS = ("hexdump", "wget", "vi", "nslookup", "ifconfig", "netstat", "route", "ping", "less", "telnet", "tree")
+_APPLETS = ("hexdump", "vi", "nslookup", "ifconfig", "netstat", "route", "ping", "less", "telnet", "tree")
+# Debian's static busybox dies of a segmentation fault in wget: the few options the suite uses, by curl.
+_WGET = b"""#!/bin/sh
+out= time=
+while [ $# -gt 1 ]; do
+    case $1 in
+        -O) out=$2; shift ;;
+        -O*) out=${1#-O} ;;
+        -T) time=$2; shift ;;
+        -T*) time=${1#-T} ;;
+        -qO*) out=${1#-qO}; [ -n "$out" ] || { out=$2; shift; } ;;
+    esac
+    shift
+done
+exec curl -sSfL ${time:+-m "$time"} -o "${out:-$(basename "$1")}" "$1"
+"""
 _USERS: dict[str, Path | bytes] = {
     "etc/passwd": b"""root:x:0:0:root:/root:/bin/sh
 www-data:x:33:33::/var/www:/bin/false
@@ -161,7 +176,7 @@ def _agnhost(of: Ingredients) -> oci.Tree:
 def _applets(of: Ingredients) -> oci.Tree:
     """The few applets that the Debian root lacks."""
     links = {f"usr/local/bin/{name}": "busybox" for name in _APPLETS if name in of.applets}
-    return oci.Tree({"usr/local/bin/busybox": of.busybox}, links)
+    return oci.Tree({"usr/local/bin/busybox": of.busybox, "usr/local/bin/wget": _WGET}, links)
 
 
 def _pictures(of: Ingredients, name: str) -> oci.Tree:

@@ -110,8 +110,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
-    """Start both; KUBEBUILDER_ASSETS names the folder of their binaries."""
+def running(*more: str) -> Iterator[Server]:
+    """Start both, the API server with `more` arguments; KUBEBUILDER_ASSETS names the folder of their binaries."""
     name = f"contract-{os.getpid()}"
     netns.create(name)
     netns.pushns(name)
@@ -124,7 +124,7 @@ def running() -> Iterator[Server]:
             (server.folder / "tokens.csv").write_text(f'{TOKEN},tester,1,"system:masters"\nweak-token,weak,2\n')
             try:
                 server.start("etcd", f"--data-dir={folder}/etcd", "--unsafe-no-fsync", "--log-level=error")
-                server.start_apiserver()
+                server.start_apiserver(*more)
                 yield server
             finally:
                 for process in list(server.processes):
