@@ -88,3 +88,7 @@ E2E_ENV = DEVCLUSTER=$(NAME) KUBECONFIG=/var/lib/devcluster/$(NAME)/kubeconfig/a
 .PHONY: e2e
 e2e: venv ## The e2e tests against the dev cluster; ARGS for pytest, such as ARGS="-k crash" (root)
 	@$(E2E_ENV) $(VENV)/bin/pytest tests/e2e --timeout=600 $(ARGS)
+
+.PHONY: bench-proxy
+bench-proxy: venv ## Measure pyproxy and the genuine kube-proxy in turn (root; KUBEBUILDER_ASSETS names the binaries)
+	@$(PY) -m tests.bench.proxy $(ARGS)

@@ -15,7 +15,7 @@ from nodekit.kube.events import Recorder
 from nodekit.kube.transport import Transport
 from nodekit.objects import meta
 from nodekit.objects.meta import Key
-from pyproxy import VERSION, wiring
+from pyproxy import VERSION, errors, wiring
 from pyproxy.act.conntrack import sysctls
 from pyproxy.act.conntrack.flows import Conntrack
 from pyproxy.act.nftables.kernel import Kernel
@@ -25,6 +25,7 @@ from pyproxy.desired.world import World
 from pyproxy.model.address import Family
 from pyproxy.model.options import Options
 from pyproxy.model.transaction import Transaction
+from pyproxy.observe import config_file
 from pyproxy.observe.addresses import Addresses
 from pyproxy.observe.tables import Tables
 from pyproxy.report import http
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _RESTART = Backoff(base=1.0, cap=30.0)
 _LARGE = 1000
+_GENUINE_TABLE = "kube-proxy"
 
 
 def prepare(settings: Settings) -> None:
@@ -54,24 +56,43 @@ def cleanup() -> None:
         kernel.close()
 
 
-def main(options: Options, *, shown: Callable[[], object]) -> None:
-    """Proxy until SIGTERM or SIGINT. `shown` is the configuration as /configz shows it. Raises AuthError."""
+def main(options: Options, *, shown: Callable[[], object], file: Path | None, readable: Callable[[Path], bool]) -> bool:
+    """Proxy until SIGTERM or SIGINT, or until the configuration `file` has changed to a `readable` one: True then.
+
+    `shown` is the configuration as /configz shows it. Raises AuthError.
+    """
+    changed = False
+
+    async def watch(stop: Callable[[], object]) -> None:
+        nonlocal changed
+        if file is not None:
+            await config_file.changed(file, readable)
+            changed = True
+            stop()
+
     # pyroute2 opens its sockets with an event loop of its own, which must not be within ours.
     kernel, conntrack = Kernel(), Conntrack()
     try:
-        asyncio.run(_until_told(_run(options, kernel, conntrack, shown=shown)))
+        asyncio.run(_until_told(_run(options, kernel, conntrack, shown=shown), watch))
     finally:
         kernel.close()
         conntrack.close()
+    return changed
 
 
-async def _until_told(work: Coroutine[None, None, None]) -> None:
+async def _until_told(
+    work: Coroutine[None, None, None], watch: Callable[[Callable[[], object]], Coroutine[None, None, None]]
+) -> None:
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(work, name="pyproxy")
+    watcher = asyncio.create_task(watch(task.cancel), name="configuration")
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    finally:
+        watcher.cancel()
 
 
 async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown: Callable[[], object]) -> None:
@@ -105,6 +126,7 @@ async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown:
                 inner.start("sync", sync.run)
                 # Told only of what comes after our own first load: that alone would be a notice for every element.
                 await sync.settled.wait()
+                _take_over(kernel)
                 inner.start("tables", tables.run, restart=_RESTART)
 
         def eligible() -> bool:
@@ -144,6 +166,16 @@ class _Unheard:
     def chain_names(self, family: Family) -> set[str]:
         """As the kernel's own."""
         return self._kernel.chain_names(family)
+
+
+def _take_over(kernel: Kernel) -> None:
+    """Remove the genuine proxy's nftables rules, now that ours answer: with both, the older ones would win."""
+    for family in Family:
+        try:
+            if kernel.delete_table(family, _GENUINE_TABLE):
+                log.info("table %s %s of a former proxy is removed", family.word, _GENUINE_TABLE)
+        except errors.RulesetError as error:
+            log.warning("a former proxy's table stays: %s", error)
 
 
 def _about(node: str) -> meta.ObjectReference:

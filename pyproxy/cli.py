@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,13 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Kubernetes v{KUBERNETES_VERSION}")
         return 0
     try:
-        return _run(given)
+        return _run(given, sys.argv[1:] if arguments is None else arguments)
     except (errors.ProxyError, auth.AuthError, config.ConfigError, OSError) as error:
         print(f"pyproxy: {error}", file=sys.stderr)
         return 1
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     document = _document(given)
     settings = document.settings
     if given.write_config_to is not None:
@@ -58,8 +59,20 @@ def _run(given: argparse.Namespace) -> int:
     app.prepare(settings)
     if given.init_only:
         return 0
-    app.main(options, shown=lambda: config.render(settings))
+    if app.main(options, shown=lambda: config.render(settings), file=given.config, readable=_readable):
+        log.info("%s has changed: starting anew with it; the rules stay in force", given.config)
+        os.execv(sys.executable, [sys.executable, "-m", "pyproxy", *arguments])
     return 0
+
+
+def _readable(path: Path) -> bool:
+    """Whether a changed configuration can be used; why not is told, and the old one stays in force."""
+    try:
+        load.load(path)
+    except (config.ConfigError, OSError) as error:
+        log.error("the changed configuration is not used: %s", error)
+        return False
+    return True
 
 
 def _document(given: argparse.Namespace) -> Document[Settings]:

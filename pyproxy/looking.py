@@ -39,6 +39,10 @@ class _Paper:
         """Nothing."""
         return 0
 
+    def reconcile(self, serving: object, family: Family) -> int:
+        """Nothing."""
+        return 0
+
 
 @contextlib.asynccontextmanager
 async def _known(options: Options) -> AsyncIterator[tuple[World, Sync]]:

@@ -47,6 +47,10 @@ class Forgetter(Protocol):
         """Delete them; raises ConntrackError."""
         ...
 
+    def reconcile(self, serving: Mapping[bytes, frozenset[bytes]], family: Family) -> int:
+        """Delete what leads from a frontend to none of its backends; raises ConntrackError."""
+        ...
+
 
 class World(Protocol):
     """What the cluster wants of this node, as far as it is known now."""
@@ -85,6 +89,7 @@ class _Side:
     serving: dict[PortName, frozenset[bytes]]
     flows: list[Flow]
     whole: bool = True
+    started: bool = False
     failures: int = 0
 
 
@@ -303,8 +308,25 @@ class Sync:
 
     def _forget(self, family: Family, side: _Side) -> None:
         flows, side.flows = side.flows, []
-        if flows:
-            try:
+        try:
+            if not side.started:
+                # What went stale while nobody watched is found once, by looking.
+                side.started = True
+                gone = self._conntrack.reconcile(_frontends(side), family)
+                log.info("%s: %d flows to backends of the past are forgotten", family.api_name, gone)
+            elif flows:
                 self._conntrack.forget(flows, family)
-            except (errors.ConntrackError, OSError) as error:
-                log.warning("%s: %d kinds of flows stay until they time out", error, len(flows))
+        except (errors.ConntrackError, OSError) as error:
+            log.warning("%s: %d kinds of flows stay until they time out", error, len(flows))
+
+
+def _frontends(side: _Side) -> dict[bytes, frozenset[bytes]]:
+    """The serving backends of every connectionless frontend; NodePorts on the addresses they answer on."""
+    found = {}
+    for name, serving in side.serving.items():
+        for frontend in side.ruleset.programs[name].frontends:
+            if not frontend.node_port:
+                found[frontend.key] = serving
+            elif serving:
+                found.update((address + frontend.key, serving) for address in side.ruleset.policy.node_port_ips or ())
+    return found

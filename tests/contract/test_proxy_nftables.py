@@ -372,6 +372,26 @@ def test_flows_of_a_gone_backend_are_forgotten(node: Node) -> None:
         assert _ask(client) == "b2"
 
 
+def test_flows_to_backends_of_the_past_are_found_at_the_start(node: Node) -> None:
+    port = node.serve("b1", protocol=Protocol.UDP)
+    with node.lab.inside(POD):
+        client = socket.socket(
+            socket.AF_INET6 if node.plan.family is Family.IPV6 else socket.AF_INET, socket.SOCK_DGRAM
+        )
+    with client:
+        client.settimeout(0.7)
+        client.connect((node.plan.cluster_ip, 80))
+        assert _ask(client) == "b1"
+        node.serve("b2", protocol=Protocol.UDP)
+        (frontend,) = node.ruleset.programs[port.name].frontends
+        conntrack = Conntrack(node.lab.name(NODE))
+        now = frozenset({keys.endpoint(ip(node.plan.hosts["b2"]), PORT)})
+        assert conntrack.reconcile({frontend.key: now}, node.plan.family) >= 1  # other cases leave flows too
+        assert _ask(client) == "b2"
+        assert conntrack.reconcile({frontend.key: now}, node.plan.family) == 0
+        conntrack.close()
+
+
 def _ask(client: socket.socket) -> str:
     client.send(b"?")
     return client.recv(200).decode().split()[0]

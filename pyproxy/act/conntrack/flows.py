@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from pyroute2.netlink.nlsocket import NetlinkSocket
@@ -19,6 +19,7 @@ from pyproxy.netlink import wire
 
 log = logging.getLogger(__name__)
 
+_UDP: Final = 17
 _GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # of the conntrack subsystem
 _ORIGINAL, _REPLY, _FILTER = 1, 2, 25
 _BY_SOURCE, _BY_DESTINATION, _BY_PROTOCOL, _BY_SOURCE_PORT, _BY_DESTINATION_PORT = 1, 2, 8, 16, 32
@@ -49,6 +50,23 @@ class Conntrack:
             asked += 1
         return asked
 
+    def reconcile(self, serving: Mapping[bytes, frozenset[bytes]], family: Family) -> int:
+        """Delete the UDP flows of these frontends that lead to none of their backends; how many there were.
+
+        This reads every UDP flow the kernel has: meant for the start, when nobody knows what was missed.
+        """
+        stale = []
+        for payload in self._list(_protocol_filter(_UDP, family), family):
+            attributes = wire.attributes(payload[4:])
+            address, port = _end(attributes[_ORIGINAL], family, answers=False)
+            backend = keys.endpoint(*_end(attributes[_REPLY], family, answers=True))
+            found = serving.get(keys.service(address, _UDP, port))
+            if found is not None and backend not in found:
+                stale.append(wire.nest(_ORIGINAL, attributes[_ORIGINAL]))
+        for original in stale:
+            self._delete(original, family)
+        return len(stale)
+
     def _originals(self, flow: Flow) -> list[bytes]:
         """The flows' own tuples, each enough to delete one.
 
@@ -56,18 +74,19 @@ class Conntrack:
         the addresses are compared here.
         """
         called, (backend, _) = stale_flows.frontend_address(flow), _backend(flow)
-        self._sequence += 1
-        flags = wire.Flag.REQUEST | wire.Flag.DUMP
-        body = _filter(flow, Family.IPV6, addresses=False)
-        self._socket.send(wire.message(_GET, flags, self._sequence, family=_NUMBERS[Family.IPV6], body=body))
         found = []
-        for payload in self._answers():
+        for payload in self._list(_filter(flow, Family.IPV6, addresses=False), Family.IPV6):
             attributes = wire.attributes(payload[4:])
-            if called in (None, _end(attributes[_ORIGINAL], 4)) and backend in (None, _end(attributes[_REPLY], 3)):
+            calls = _end(attributes[_ORIGINAL], Family.IPV6, answers=False)[0]
+            answers = _end(attributes[_REPLY], Family.IPV6, answers=True)[0]
+            if called in (None, calls) and backend in (None, answers):
                 found.append(wire.nest(_ORIGINAL, attributes[_ORIGINAL]))
         return found
 
-    def _answers(self) -> Iterator[bytes]:
+    def _list(self, body: bytes, family: Family) -> Iterator[bytes]:
+        self._sequence += 1
+        flags = wire.Flag.REQUEST | wire.Flag.DUMP
+        self._socket.send(wire.message(_GET, flags, self._sequence, family=_NUMBERS[family], body=body))
         while True:
             for kind, _, sequence, _, payload in wire.messages(self._socket.recv(1 << 20)):
                 if sequence != self._sequence:
@@ -118,9 +137,19 @@ def _filter(flow: Flow, family: Family, *, addresses: bool = True) -> bytes:
     )
 
 
-def _end(connection: bytes, which: int) -> bytes | None:
-    """An IPv6 address of a flow's tuple: 3 its source, 4 its destination."""
-    return wire.attributes(wire.attributes(connection)[1]).get(which)
+def _protocol_filter(protocol: int, family: Family) -> bytes:
+    nothing = bytes(family.value)
+    by = wire.nest(_FILTER, wire.attribute(1, struct.pack("=I", _BY_PROTOCOL)), wire.attribute(2, struct.pack("=I", 0)))
+    return _tuple(_ORIGINAL, nothing, nothing, protocol, 0, 0) + by
+
+
+def _end(connection: bytes, family: Family, *, answers: bool) -> tuple[Address, int]:
+    """One end of a flow's tuple: the source when it `answers`, else the destination."""
+    tuple_ = wire.attributes(connection)
+    base = 1 if family is Family.IPV4 else 3
+    address = wire.attributes(tuple_[1])[base if answers else base + 1]
+    (port,) = struct.unpack(">H", wire.attributes(tuple_[2])[2 if answers else 3])
+    return Address(address), port
 
 
 def _tuple(kind: int, source: bytes, destination: bytes, protocol: int, source_port: int, port: int) -> bytes:

@@ -54,9 +54,9 @@ def commands(transaction: Transaction, *, from_nothing: bool = False) -> Iterato
         yield Command(Message.DELCHAIN, _NONE, _TABLE + wire.string(3, name), f"delete chain {name}")
 
 
-def delete_table() -> Command:
-    """The removal of the whole table; ENOENT when there is none."""
-    return Command(Message.DELTABLE, _NONE, _TABLE, f"delete table {rs.TABLE}")
+def delete_table(name: str = rs.TABLE) -> Command:
+    """The removal of a whole table; ENOENT when there is none."""
+    return Command(Message.DELTABLE, _NONE, wire.string(1, name), f"delete table {name}")
 
 
 def _fresh(transaction: Transaction, family: Family, from_nothing: bool) -> Iterator[Command]:

@@ -53,10 +53,10 @@ class Kernel:
         """Apply a transaction whole or not at all. Raises RulesetError with the kernel's reason."""
         self._batch(batch.commands(transaction, from_nothing=from_nothing), transaction.family)
 
-    def delete_table(self, family: Family) -> bool:
-        """Remove our table; whether there was one."""
+    def delete_table(self, family: Family, name: str = rs.TABLE) -> bool:
+        """Remove our table, or another's that we take over from; whether there was one."""
         try:
-            self._batch([batch.delete_table()], family)
+            self._batch([batch.delete_table(name)], family)
         except errors.RulesetError as e:
             if isinstance(e.__cause__, FileNotFoundError):
                 return False

@@ -1,7 +1,7 @@
 """The sync loop in virtual time, against a kernel of dictionaries that can be told to refuse."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,9 +90,14 @@ class Flows:
 
     def __init__(self) -> None:
         self.forgotten: list[Flow] = []
+        self.reconciled: list[dict[bytes, frozenset[bytes]]] = []
 
     def forget(self, flows: Iterable[Flow], family: Family) -> int:
         self.forgotten.extend(flows)
+        return 0
+
+    def reconcile(self, serving: Mapping[bytes, frozenset[bytes]], family: Family) -> int:
+        self.reconciled.append(dict(serving))
         return 0
 
 
@@ -252,5 +257,18 @@ def test_a_services_first_backend_forgets_flows_that_found_none() -> None:
         sync.wake(A)
         await asyncio.sleep(0.1)
         assert [flow.backend for flow in scene.flows.forgotten] == [None]
+
+    scene.play(script)
+
+
+def test_flows_that_went_stale_unwatched_are_looked_for_once_at_the_start() -> None:
+    scene = Scene(World({A: (endpoint(1), endpoint(2, ready=False, serving=False))}, protocol=Protocol.UDP))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        sync.refill()
+        await asyncio.sleep(0.1)
+        serving = endpoint(1)
+        frontend = keys.service(Address(bytes((10, 0, 0, 1))), Protocol.UDP, 80)
+        assert scene.flows.reconciled == [{frontend: frozenset({keys.endpoint(serving.address, serving.port)})}]
 
     scene.play(script)
