@@ -38,8 +38,8 @@ contract: venv ## The same cases against fakes and real components: containerd, 
 	@$(VENV)/bin/pytest -q tests/contract $(ARGS)
 
 .PHONY: protos
-protos: venv ## Generate the CRI modules from cri_protos/api.proto
-	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. cri_protos/api.proto \
+protos: venv ## Generate the modules from cri_protos/*.proto and plugin_protos/*.proto
+	@$(PY) -m grpc_tools.protoc -I. --python_out=. --grpc_python_out=. cri_protos/*.proto plugin_protos/*.proto \
 	  --plugin=protoc-gen-mypy=$(VENV)/bin/protoc-gen-mypy --mypy_out=quiet:. \
 	  --plugin=protoc-gen-mypy_grpc=$(VENV)/bin/protoc-gen-mypy_grpc --mypy_grpc_out=quiet:.
 

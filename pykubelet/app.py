@@ -92,6 +92,8 @@ async def _run(settings: Settings, options: Options) -> None:
         tasks.start("services", loop.services.run, restart=RESTART)
         tasks.start("referenced", loop.referenced.run)
         tasks.start("runtime-classes", loop.runtime_classes.run, restart=RESTART)
+        tasks.start("csi-drivers", loop.csi_drivers.run, restart=RESTART)
+        tasks.start("plugins", loop.plugins.run, restart=RESTART)
         tasks.start("trust-bundles", loop.trust_bundles.run, restart=RESTART)
         tasks.start("pod-certificates", loop.certificates.run, restart=RESTART)
         tasks.start("relist", loop.relist.run, restart=RESTART)

@@ -92,7 +92,10 @@ class NodeLoop:
             seen=pods.view.get,
             clock=clock,
         )
-        self.csi_node = CSINodeReporter(client, node, clock=clock)
+        self.csi_node = CSINodeReporter(client, node)
+        self.csi_node.drivers, self.csi_node.gone = pods.plugins.nodes, lambda: pods.plugins.gone
+        pods.plugins.subscribe(self.csi_node.wake)
+        self.facts.volumes_in_use = pods.csi.in_use
         self.lease = NodeLease(client, node, duration=settings.node_lease_duration_seconds, clock=clock)
         signals = Signals(self.usage, self.machine, pods_cgroup=pods_cgroup)
         self.evictions = Evictions(

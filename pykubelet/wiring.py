@@ -27,6 +27,8 @@ from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.user_namespaces import USER_IDS, UserNamespaces, subordinate_ids
 from pykubelet.act.volumes import VolumeManager, standard
+from pykubelet.act.volumes.csi import CSIVolumes
+from pykubelet.act.volumes.csi_data import CSIData
 from pykubelet.act.volumes.issuers import Issuers
 from pykubelet.act.volumes.pod_certificates import PodCertificates
 from pykubelet.act.volumes.tokens import Tokens
@@ -44,6 +46,7 @@ from pykubelet.decide import (
 )
 from pykubelet.decide.image_gc import Policy
 from pykubelet.desired.apiserver import ApiPods
+from pykubelet.desired.csi_drivers import CSIDrivers
 from pykubelet.desired.merge import Desired
 from pykubelet.desired.own_node import OwnNode
 from pykubelet.desired.referenced import Referenced
@@ -57,6 +60,7 @@ from pykubelet.model.observed import PodRuntime, RuntimeHandler
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import AuthConfig, DNSConfig
 from pykubelet.model.status import PodStatus
+from pykubelet.observe.plugins import Plugins
 from pykubelet.observe.probe_calls import Caller
 from pykubelet.observe.probes import Probes
 from pykubelet.observe.relist import Relist
@@ -120,9 +124,18 @@ class PodLoop:
         self.certificates = PodCertificates(
             client, node=options.node_name, recorder=events, wake=self._content_changed, now=_epoch(clock)
         )
-        issuers = Issuers(Tokens(client, now=_epoch(clock)), self.trust_bundles, self.certificates)
-        volume_kinds = standard.kinds(self.referenced, issuers, facts=self._facts, memory_allocatable=memory)
-        self.volumes = VolumeManager(files, volume_kinds, issuers=issuers, recorder=events)
+        tokens = Tokens(client, now=_epoch(clock))
+        issuers = Issuers(tokens, self.trust_bundles, self.certificates)
+        self.csi_drivers = CSIDrivers(client)
+        self.plugins = Plugins(options.root / "plugins_registry")
+        self.plugins.subscribe(self._plugins_changed)
+        csi_data = CSIData(options.root, node=options.node_name)
+        csi_parts = (self.plugins, self.csi_drivers)
+        self.csi = CSIVolumes(client, csi_data, parts=csi_parts, tokens=tokens, node=options.node_name)
+        volume_kinds = standard.kinds(
+            self.referenced, issuers, storage=(client, self.csi), facts=self._facts, memory_allocatable=memory
+        )
+        self.volumes = VolumeManager(files, volume_kinds, csi=self.csi, issuers=issuers, recorder=events)
         self.runtime_classes = RuntimeClasses(client)
         isolation = PodIsolation(
             self.runtime_classes,
@@ -246,6 +259,11 @@ class PodLoop:
 
     def _content_changed(self, uid: Uid) -> None:
         self.workers.content_changed(uid)
+
+    def _plugins_changed(self) -> None:
+        for pod in self.workers.active():
+            if any(volume.csi or volume.persistent_volume_claim or volume.ephemeral for volume in pod.spec.volumes):
+                self.workers.content_changed(pod.uid)
 
     def _trust_bundles_changed(self) -> None:
         for pod in self.workers.memories.active():

@@ -56,7 +56,7 @@ class Housekeeping:
             try:
                 if uid in paths:
                     await self._cgroups.remove(paths[uid])
-                self._volumes.remove(uid)
+                await self._volumes.remove(uid)
                 self._files.remove(uid)
             except (OSError, PodError) as error:
                 log.warning("what Pod %s left here stays for now: %s", uid, error)

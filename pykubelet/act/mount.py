@@ -4,7 +4,7 @@ import ctypes
 import os
 from pathlib import Path
 
-BIND, REC, REMOUNT, RDONLY = 0x1000, 0x4000, 0x20, 0x1
+BIND, REMOUNT, RDONLY = 0x1000, 0x20, 0x1
 _DETACH, _NOFOLLOW = 2, 8
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -14,9 +14,11 @@ def tmpfs(target: Path, *, options: str = "") -> None:
     _mount("tmpfs", target, "tmpfs", 0, options)
 
 
-def bind(source: Path, target: Path, *, recursive: bool = False) -> None:
+def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
     """Make `source` appear at `target`, which exists and is of the same kind."""
-    _mount(str(source), target, "", BIND | (REC if recursive else 0), "")
+    _mount(str(source), target, "", BIND, "")
+    if read_only:
+        _mount("", target, "", BIND | REMOUNT | RDONLY, "")
 
 
 def unmount(target: Path) -> None:
@@ -31,6 +33,11 @@ def is_file_system(target: Path) -> bool:
     """Whether a file system of its own is mounted here. A bind mount from the same one is not told apart."""
     # Two stats instead of the whole mount table, which grows with every Pod.
     return target.stat().st_dev != target.parent.stat().st_dev
+
+
+def is_mounted(target: Path) -> bool:
+    """Whether anything is mounted exactly here; reads the whole mount table."""
+    return str(target) in _mount_points()
 
 
 def below(folder: Path) -> list[Path]:

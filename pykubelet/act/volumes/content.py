@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pykubelet.act import atomic_writer, mount
 from pykubelet.act.volumes.issuers import Issuers
-from pykubelet.act.volumes.kinds import Facts, Objects, Slot, VolumeError, file_owner
+from pykubelet.act.volumes.kinds import Facts, Objects, Slot, Stateless, VolumeError, file_owner
 from pykubelet.decide import mounts, trust_anchors, volume_content
 from pykubelet.decide.volume_content import ContentError, File, Files
 from pykubelet.model.pod import Pod
@@ -15,7 +15,7 @@ from pykubelet.model.volume import ProjectedSource, Volume, VolumeProjection
 T = TypeVar("T")
 
 
-class _Written:
+class _Written(Stateless):
     """Common to all four: a folder, in memory where the content is secret, written through the atomic writer."""
 
     in_memory = False

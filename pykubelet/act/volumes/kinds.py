@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pykubelet.decide import downward
+from pykubelet.model.ids import Uid
 from pykubelet.model.kinds import ConfigMapOrNot, SecretOrNot
 from pykubelet.model.pod import Pod
 from pykubelet.model.volume import Volume
@@ -51,6 +52,17 @@ class Kind(Protocol):
     def path(self, slot: Slot) -> Path:
         """What containers get mounted."""
         ...
+
+    def forget(self, uid: Uid) -> None:
+        """The Pod is gone."""
+        ...
+
+
+class Stateless:
+    """A kind that remembers nothing of its Pods."""
+
+    def forget(self, uid: Uid) -> None:
+        """Nothing to do."""
 
 
 Facts = Callable[[tuple[str, ...]], downward.Facts]

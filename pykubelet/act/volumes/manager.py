@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pykubelet.act import mount, ports
 from pykubelet.act.files import PodFiles
+from pykubelet.act.volumes.csi import CSIVolumes
 from pykubelet.act.volumes.issuers import Issuers
 from pykubelet.act.volumes.kinds import Kind, Slot, VolumeError
 from pykubelet.decide.environment import ConfigError
@@ -20,9 +21,12 @@ from pykubelet.model.volume import Volume
 class VolumeManager:
     """One for the node. `kinds` are asked in order which of them serves a volume."""
 
-    def __init__(self, files: PodFiles, kinds: Sequence[Kind], *, issuers: Issuers, recorder: ports.Recorder) -> None:
+    def __init__(
+        self, files: PodFiles, kinds: Sequence[Kind], *, csi: CSIVolumes, issuers: Issuers, recorder: ports.Recorder
+    ) -> None:
         self._files = files
         self._kinds = tuple(kinds)
+        self._csi = csi
         self._issuers = issuers
         self._recorder = recorder
 
@@ -53,26 +57,29 @@ class VolumeManager:
 
     async def tear_down(self, pod: Pod) -> None:
         """Unmount everything below the Pod's folder and remove what the volumes held. PodError when that fails."""
-        self.remove(pod.uid)
+        await self.remove(pod.uid)
 
     async def forget(self, pod: Pod) -> None:
         """Remove the Pod's folder."""
-        self.remove(pod.uid)
+        await self.remove(pod.uid)
         try:
             self._files.remove(pod.uid)
         except OSError as error:
             raise PodError("FailedUnMount", str(error)) from error
 
-    def remove(self, uid: Uid) -> None:
+    async def remove(self, uid: Uid) -> None:
         """Unmount and remove the volumes of a Pod of which no more than the UID is known. PodError FailedUnMount."""
         self._issuers.forget(uid)
+        for kind in self._kinds:
+            kind.forget(uid)
         folder = self._files.folder(uid)
         try:
+            await self._csi.unmount(folder)
             for point in mount.below(folder):
                 mount.unmount(point)
             if left := mount.below(folder):
                 raise OSError(f"{left[0]} is still mounted")
-        except OSError as error:
+        except (OSError, VolumeError) as error:
             raise PodError(
                 "FailedUnMount", f"UnmountVolume.TearDown failed for volumes of Pod {uid}: {error}"
             ) from error

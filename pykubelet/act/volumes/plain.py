@@ -8,12 +8,12 @@ from pathlib import Path
 from nodekit.objects import quantity
 from pykubelet.act import mount
 from pykubelet.act.volumes import ownership
-from pykubelet.act.volumes.kinds import Slot, VolumeError
+from pykubelet.act.volumes.kinds import Slot, Stateless, VolumeError
 from pykubelet.decide import resources
 from pykubelet.model.volume import Volume
 
 
-class EmptyDir:
+class EmptyDir(Stateless):
     """A fresh folder that every container may write, or a tmpfs bounded by its size limit and the Pod's memory."""
 
     plugin = "kubernetes.io~empty-dir"
@@ -67,7 +67,7 @@ _EXPECTED: dict[str, tuple[Callable[[int], bool], str]] = {
 }
 
 
-class HostPath:
+class HostPath(Stateless):
     """A path of the node itself, checked or made as its type asks. Nothing of it lies in the Pod's folder."""
 
     plugin = "kubernetes.io~host-path"
@@ -102,7 +102,7 @@ def _check(path: Path, type_: str) -> None:
         raise VolumeError(f"hostPath type check failed: {path} is not a {what}")
 
 
-class Image:
+class Image(Stateless):
     """An image's files; the runtime mounts them, so there is nothing on our side of the disk."""
 
     plugin = "kubernetes.io~image"

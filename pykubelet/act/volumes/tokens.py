@@ -1,8 +1,9 @@
 """Service-account tokens for Pods: asked for once, kept, and renewed before they expire."""
 
 import datetime as dt
+import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nodekit.kube import errors
@@ -11,6 +12,7 @@ from nodekit.objects.base import Object
 from pykubelet.decide.volume_content import ContentError
 from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
+from pykubelet.model.storage import TokenAudience
 
 MAX_AGE = 24 * 3600.0
 _JITTER = 10.0
@@ -50,6 +52,7 @@ class _Key(NamedTuple):
 class _Token(NamedTuple):
     text: str
     renew_at: float
+    expires: float
 
 
 class Tokens:
@@ -62,18 +65,17 @@ class Tokens:
 
     async def get(self, pod: Pod, *, audience: str, seconds: int) -> str:
         """A token bound to this Pod; ContentError when there is none, an old one while the API server is away."""
-        key = _Key(pod.uid, audience, seconds)
-        kept = self._kept.get(key)
-        if kept is not None and self._now() < kept.renew_at:
-            return kept.text
-        try:
-            fresh = await self._request(pod, key)
-        except errors.ApiError as error:
-            if kept is not None:
-                return kept.text
-            raise ContentError(f"failed to fetch token: {error}") from error
-        self._kept[key] = fresh
-        return fresh.text
+        return (await self._have(pod, _Key(pod.uid, audience, seconds))).text
+
+    async def for_driver(self, pod: Pod, audiences: Iterable[TokenAudience]) -> str:
+        """The tokens a storage driver wants, as the JSON it expects. Raises ContentError."""
+        found = {}
+        for wanted in audiences:
+            key = _Key(pod.uid, wanted.audience, wanted.expiration_seconds or 3600)
+            token = await self._have(pod, key)
+            expires = dt.datetime.fromtimestamp(token.expires, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            found[wanted.audience] = {"token": token.text, "expirationTimestamp": expires}
+        return json.dumps(found)
 
     def renew_at(self, uid: Uid) -> float | None:
         """When the first token of this Pod is due to be renewed (epoch seconds); None if it has none."""
@@ -82,6 +84,18 @@ class Tokens:
     def forget(self, uid: Uid) -> None:
         for key in [key for key in self._kept if key.uid == uid]:
             del self._kept[key]
+
+    async def _have(self, pod: Pod, key: _Key) -> _Token:
+        kept = self._kept.get(key)
+        if kept is not None and self._now() < kept.renew_at:
+            return kept
+        try:
+            fresh = self._kept[key] = await self._request(pod, key)
+        except errors.ApiError as error:
+            if kept is not None:
+                return kept
+            raise ContentError(f"failed to fetch token: {error}") from error
+        return fresh
 
     async def _request(self, pod: Pod, key: _Key) -> _Token:
         meta = pod.metadata
@@ -103,4 +117,4 @@ class Tokens:
         # Renewed after 80 % of its life or a day, as applications that read the file again expect; spread a little.
         jitter = random.uniform(0, _JITTER)
         renew = min(end - 0.2 * granted, end - granted + MAX_AGE) - jitter
-        return _Token(answer.status.token, renew)
+        return _Token(answer.status.token, renew, end)

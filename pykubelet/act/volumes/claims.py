@@ -1,0 +1,196 @@
+"""Volumes that are not the Pod's own: claims bound to persistent volumes, and a Pod's inline CSI volumes."""
+
+import asyncio
+from pathlib import Path
+
+from nodekit.kube import errors
+from nodekit.kube.client import Client
+from nodekit.objects.meta import Key
+from pykubelet.act import mount
+from pykubelet.act.volumes import ownership
+from pykubelet.act.volumes.csi import CSIVolumes, Wanted
+from pykubelet.act.volumes.kinds import Slot, Stateless, VolumeError
+from pykubelet.decide import csi
+from pykubelet.model.ids import Uid
+from pykubelet.model.pod import Pod
+from pykubelet.model.storage import (
+    BLOCK,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    CSIPersistentSource,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    SecretReference,
+)
+from pykubelet.model.volume import NFSSource, Volume
+
+
+class InlineCSI(Stateless):
+    """A volume that a driver makes for one Pod and that ends with it."""
+
+    plugin = csi.PLUGIN
+
+    def __init__(self, volumes: CSIVolumes) -> None:
+        self._volumes = volumes
+
+    def serves(self, volume: Volume) -> bool:
+        return volume.csi is not None
+
+    async def fill(self, slot: Slot) -> None:
+        source, pod = slot.volume.csi, slot.pod
+        assert source is not None
+        secret = source.node_publish_secret_ref
+        wanted = Wanted(
+            driver=source.driver,
+            handle=csi.inline_handle(pod, slot.volume.name),
+            name=slot.volume.name,
+            read_only=source.read_only,
+            fs_type=source.fs_type or "",
+            attributes=source.volume_attributes,
+            publish_secret=Key(pod.metadata.namespace, secret.name) if secret else None,
+        )
+        await self._volumes.mount(slot, wanted)
+
+    def path(self, slot: Slot) -> Path:
+        return slot.folder / "mount"
+
+
+class Claimed:
+    """What a claim is bound to: a volume of a storage driver, NFS, or a folder of this node."""
+
+    plugin = "kubernetes.io~claim"
+    """No folder of its own: each volume lies where its source's kind does."""
+
+    def __init__(self, client: Client, volumes: CSIVolumes) -> None:
+        self._client = client
+        self._volumes = volumes
+        self._paths: dict[tuple[Uid, str], Path] = {}
+
+    def serves(self, volume: Volume) -> bool:
+        return volume.persistent_volume_claim is not None or volume.ephemeral is not None
+
+    async def fill(self, slot: Slot) -> None:
+        try:
+            claim = await self._claim(slot)
+            volume = await self._bound(claim)
+        except errors.ApiError as error:
+            raise VolumeError(str(error)) from error
+        source = slot.volume.persistent_volume_claim
+        read_only = source is not None and source.read_only
+        self._paths[slot.pod.uid, slot.volume.name] = await self._have(slot, volume, read_only=read_only)
+
+    def path(self, slot: Slot) -> Path:
+        return self._paths[slot.pod.uid, slot.volume.name]
+
+    def forget(self, uid: Uid) -> None:
+        """The Pod is gone."""
+        for key in [key for key in self._paths if key[0] == uid]:
+            del self._paths[key]
+
+    async def _claim(self, slot: Slot) -> PersistentVolumeClaim:
+        pod, source = slot.pod, slot.volume.persistent_volume_claim
+        name = source.claim_name if source else f"{pod.metadata.name}-{slot.volume.name}"
+        try:
+            claim = await self._client.get(PERSISTENT_VOLUME_CLAIMS, Key(pod.metadata.namespace, name))
+        except (errors.NotFound, errors.Forbidden) as error:
+            raise VolumeError(f"failed to fetch PVC from API server: {error}") from error
+        if source is None and not _is_owned(claim, pod):
+            raise VolumeError(f"PVC {claim.key} was not created for pod {pod.key} (pod is not owner)")
+        return claim
+
+    async def _bound(self, claim: PersistentVolumeClaim) -> PersistentVolume:
+        if claim.status.phase != "Bound" or not claim.spec.volume_name:
+            raise VolumeError(f"error processing PVC {claim.key}: PVC is not bound")
+        volume = await self._client.get(PERSISTENT_VOLUMES, Key("", claim.spec.volume_name))
+        if volume.spec.claim_ref is None or volume.spec.claim_ref.uid != claim.metadata.uid:
+            raise VolumeError(f"error processing PVC {claim.key}: PV {volume.metadata.name} is not bound to it")
+        return volume
+
+    async def _have(self, slot: Slot, volume: PersistentVolume, *, read_only: bool) -> Path:
+        spec, name = volume.spec, volume.metadata.name
+        if spec.volume_mode == BLOCK:
+            raise VolumeError("raw block volumes are not served by this node")
+        volumes = slot.folder.parent.parent
+        if spec.csi is not None:
+            at = Slot(slot.pod, slot.volume, volumes / csi.PLUGIN / name)
+            return await self._volumes.mount(at, _wanted(volume, spec.csi, read_only=read_only))
+        if spec.host_path is not None:
+            return Path(spec.host_path.path)
+        if spec.local is not None:
+            target = volumes / "kubernetes.io~local-volume" / name
+            # Handing a large folder to the Pod's group takes its time.
+            await asyncio.to_thread(_bind_local, slot.pod, Path(spec.local.path), target, read_only=read_only)
+            return target
+        if spec.nfs is not None:
+            target = volumes / "kubernetes.io~nfs" / name
+            options = (*spec.mount_options, *(("ro",) if read_only or spec.nfs.read_only else ()))
+            await _mount_nfs(spec.nfs, target, options)
+            return target
+        raise VolumeError(f"persistent volume {name} is of a kind that this kubelet does not serve")
+
+
+class NFS(Stateless):
+    """A folder of an NFS server, mounted for one Pod."""
+
+    plugin = "kubernetes.io~nfs"
+
+    def serves(self, volume: Volume) -> bool:
+        return volume.nfs is not None
+
+    async def fill(self, slot: Slot) -> None:
+        source = slot.volume.nfs
+        assert source is not None
+        await _mount_nfs(source, slot.folder, ("ro",) if source.read_only else ())
+
+    def path(self, slot: Slot) -> Path:
+        return slot.folder
+
+
+def _wanted(volume: PersistentVolume, source: CSIPersistentSource, *, read_only: bool) -> Wanted:
+    return Wanted(
+        driver=source.driver,
+        handle=source.volume_handle,
+        name=volume.metadata.name,
+        modes=volume.spec.access_modes,
+        read_only=read_only or source.read_only,
+        fs_type=source.fs_type,
+        attributes=source.volume_attributes,
+        mount_options=volume.spec.mount_options,
+        stage_secret=_key(source.node_stage_secret_ref),
+        publish_secret=_key(source.node_publish_secret_ref),
+    )
+
+
+def _key(reference: SecretReference | None) -> Key | None:
+    return Key(reference.namespace, reference.name) if reference else None
+
+
+def _is_owned(claim: PersistentVolumeClaim, pod: Pod) -> bool:
+    return any(owner.uid == pod.uid and owner.controller for owner in claim.metadata.owner_references)
+
+
+def _bind_local(pod: Pod, source: Path, target: Path, *, read_only: bool) -> None:
+    if not source.is_dir():
+        raise VolumeError(f'path "{source}" does not exist or is no folder')
+    if not _is_ready(target):
+        mount.bind(source, target, read_only=read_only)
+        if not read_only:
+            ownership.apply(target, pod, read_only=False)
+
+
+async def _mount_nfs(source: NFSSource, target: Path, options: tuple[str, ...]) -> None:
+    if _is_ready(target):
+        return
+    command = ["mount", "-t", "nfs", *(("-o", ",".join(options)) if options else ())]
+    process = await asyncio.create_subprocess_exec(
+        *command, f"{source.server}:{source.path}", str(target), stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    if process.returncode:
+        raise VolumeError(f"mount failed: exit status {process.returncode}: {said.decode(errors='replace').strip()}")
+
+
+def _is_ready(target: Path) -> bool:
+    """Whether something is mounted there; else the folder is made."""
+    target.mkdir(parents=True, exist_ok=True, mode=0o750)
+    return mount.is_mounted(target)

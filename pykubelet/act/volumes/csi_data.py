@@ -1,0 +1,114 @@
+"""What is written down of a storage driver's volumes, so that they can be taken away by whoever comes after.
+
+The files `vol_data.json` are the genuine kubelet's. Source: saveVolumeData in pkg/volume/csi.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from pykubelet.act import mount
+from pykubelet.decide import csi
+
+_FILE = "vol_data.json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Published:
+    """A volume in a Pod's folder. `folder` holds the data and `mount`, the volume itself."""
+
+    folder: Path
+    driver: str
+    handle: str
+
+    @property
+    def target(self) -> Path:
+        """What containers get."""
+        return self.folder / "mount"
+
+
+class CSIData:
+    """`root` is the kubelet's."""
+
+    def __init__(self, root: Path, *, node: str) -> None:
+        self._root = root
+        self._node = node
+
+    def staging(self, driver: str, handle: str) -> Path:
+        """Where a volume is staged, for all Pods that use it."""
+        return self._root / "plugins/kubernetes.io/csi" / driver / csi.staging_folder(handle) / "globalmount"
+
+    def note_staged(self, driver: str, handle: str) -> Path:
+        """Make the folder to stage at, and write down what is staged there; the folder."""
+        staging = self.staging(driver, handle)
+        staging.mkdir(parents=True, exist_ok=True, mode=0o750)
+        _write(staging.parent, {"volumeHandle": handle, "driverName": driver})
+        return staging
+
+    def note_published(self, published: Published, *, name: str, ephemeral: bool) -> None:
+        """Write down what is about to be published in a Pod's folder. `name` is the volume's own."""
+        published.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        data = {
+            "specVolID": name,
+            "volumeHandle": published.handle,
+            "driverName": published.driver,
+            "nodeName": self._node,
+            "volumeLifecycleMode": "Ephemeral" if ephemeral else "Persistent",
+            "attachmentID": csi.attachment(published.handle, driver=published.driver, node=self._node),
+        }
+        _write(published.folder, data)
+
+    def published_of(self, pod_folder: Path) -> Iterator[Published]:
+        """What was published in a Pod's folder."""
+        base = pod_folder / "volumes" / csi.PLUGIN
+        for entry in _folders(base):
+            found = _read(entry)
+            if "driverName" in found and "volumeHandle" in found:
+                yield Published(entry, found["driverName"], found["volumeHandle"])
+
+    def published(self) -> Iterator[Published]:
+        """What was published in any Pod's folder."""
+        for pod in _folders(self._root / "pods"):
+            yield from self.published_of(pod)
+
+    def forget_published(self, published: Published) -> None:
+        """Remove what is left of it. OSError while it is still mounted."""
+        target = published.target
+        if target.exists():
+            if mount.is_file_system(target):
+                raise OSError(16, "still mounted after the driver unpublished it", str(target))
+            target.rmdir()
+        shutil.rmtree(published.folder)
+
+    def forget_staged(self, driver: str, handle: str) -> None:
+        """Remove what is left of a staged volume. OSError while it is still mounted."""
+        staging = self.staging(driver, handle)
+        if staging.exists():
+            if mount.is_file_system(staging):
+                raise OSError(16, "still mounted after the driver unstaged it", str(staging))
+            staging.rmdir()
+        shutil.rmtree(staging.parent, ignore_errors=True)
+
+
+def _folders(base: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(base) if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _write(folder: Path, data: dict[str, str]) -> None:
+    fresh = folder / f"{_FILE}.new"
+    fresh.write_text(json.dumps(data) + "\n")
+    fresh.rename(folder / _FILE)
+
+
+def _read(folder: Path) -> dict[str, str]:
+    try:
+        found = json.loads((folder / _FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

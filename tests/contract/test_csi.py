@@ -1,0 +1,171 @@
+"""A storage driver over real gRPC and real mounts: found by its socket, staged once, published per Pod, taken away."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from nodekit.kube import fake
+from nodekit.kube.client import Client
+from nodekit.objects.meta import Key, ObjectMeta
+from pykubelet.act import mount
+from pykubelet.act.volumes.csi import CSIVolumes, Wanted
+from pykubelet.act.volumes.csi_data import CSIData
+from pykubelet.act.volumes.kinds import Slot, VolumeError
+from pykubelet.act.volumes.tokens import Tokens
+from pykubelet.decide import csi
+from pykubelet.model.kinds import SECRETS, Secret
+from pykubelet.model.storage import (
+    VOLUME_ATTACHMENTS,
+    AttachmentStatus,
+    CSIDriverSpec,
+    VolumeAttachment,
+)
+from pykubelet.model.volume import Volume
+from pykubelet.observe.plugins import Plugins
+from tests.contract.csi_driver import Running
+from tests.unit.pykubelet.decide.pods import pod
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+NAME = "test.csi.example"
+PLAIN = Wanted(driver=NAME, handle="vol-1", name="pv-1", modes=("ReadWriteOnce",), fs_type="tmpfs")
+
+
+class World:
+    """A kubelet's root with a driver in it."""
+
+    def __init__(self, root: Path, spec: CSIDriverSpec) -> None:
+        self.root, self.api, self._spec = root, fake.FakeApi(), spec
+        self.changed = asyncio.Event()
+        self.plugins = Plugins(root / "plugins_registry")
+        self.plugins.subscribe(self.changed.set)
+        client = Client(self.api)
+        tokens = Tokens(client, now=lambda: 0.0)
+        data = CSIData(root, node="n1")
+        self.volumes = CSIVolumes(client, data, parts=(self.plugins, self), tokens=tokens, node="n1")
+
+    def get(self, name: str) -> CSIDriverSpec:
+        return self._spec
+
+    def folder(self, uid: str) -> Path:
+        return self.root / "pods" / uid
+
+    def slot(self, uid: str, **spec: Any) -> Slot:
+        made = pod(**spec)
+        made = msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, uid=uid))
+        return Slot(made, Volume(name="data"), self.folder(uid) / "volumes" / csi.PLUGIN / "pv-1")
+
+
+@contextlib.asynccontextmanager
+async def world(root: Path, **spec: Any) -> AsyncIterator[tuple[World, Running]]:
+    made = World(root, CSIDriverSpec(**{"attach_required": False, **spec}))
+    task = asyncio.create_task(made.plugins.run())
+    try:
+        async with Running(NAME, root, root / "driver") as driver:
+            async with asyncio.timeout(5):
+                await made.changed.wait()
+            yield made, driver
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        for point in mount.below(root):
+            mount.unmount(point)
+
+
+def _names(driver: Running) -> list[str]:
+    return [call["call"] for call in driver.calls()]
+
+
+async def test_a_driver_is_found_by_its_socket_and_missed_when_it_goes(tmp_path: Path) -> None:
+    async with world(tmp_path) as (there, driver):
+        assert there.plugins.nodes()[NAME].node_id == "node-1"
+        assert there.plugins.nodes()[NAME].topology == {"topology.test.csi/node": "here"}
+        async with asyncio.timeout(5):
+            while not (driver.state / "registered").exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        there.changed.clear()
+        driver.registration.unlink()
+        async with asyncio.timeout(5):
+            await there.changed.wait()
+        assert there.plugins.driver(NAME) is None
+        assert there.plugins.gone == {NAME}
+
+
+async def test_a_volume_is_staged_once_and_goes_with_its_last_pod(tmp_path: Path) -> None:
+    async with world(tmp_path) as (there, driver):
+        first = await there.volumes.mount(there.slot("a", securityContext={"fsGroup": 2000}), PLAIN)
+        (first / "file").write_text("kept")
+        second = await there.volumes.mount(there.slot("b"), PLAIN)
+        assert (second / "file").read_text() == "kept"
+        assert first.stat().st_gid == 2000
+        again = await there.volumes.mount(there.slot("a"), PLAIN)
+        assert again == first == tmp_path / "pods/a/volumes/kubernetes.io~csi/pv-1/mount"
+
+        await there.volumes.unmount(there.folder("a"))
+        assert "NodeUnstageVolume" not in _names(driver)
+        assert not first.parent.exists()
+        assert (second / "file").read_text() == "kept"
+        await there.volumes.unmount(there.folder("b"))
+        assert _names(driver)[-2:] == ["NodeUnpublishVolume", "NodeUnstageVolume"]
+        assert list((tmp_path / "plugins/kubernetes.io/csi" / NAME).iterdir()) == []
+        await there.volumes.unmount(there.folder("b"))
+
+
+async def test_a_pods_own_volume_is_told_of_its_pod_and_not_staged(tmp_path: Path) -> None:
+    async with world(tmp_path, pod_info_on_mount=True, volume_lifecycle_modes=("Ephemeral",)) as (there, driver):
+        wanted = Wanted(driver=NAME, handle="csi-x", name="data", attributes={"size": "1"})
+        await there.volumes.mount(there.slot("a"), wanted)
+        (call,) = [call for call in driver.calls() if call["call"] == "NodePublishVolume"]
+        assert call["context_"]["csi.storage.k8s.io/pod.name"] == "web"
+        assert (call["context_"]["csi.storage.k8s.io/ephemeral"], call["context_"]["size"]) == ("true", "1")
+        assert not call["staged"]
+        with pytest.raises(VolumeError, match='"Persistent" not supported by driver'):
+            await there.volumes.mount(there.slot("a"), PLAIN)
+
+
+async def test_an_attachable_volume_waits_until_it_is_attached(tmp_path: Path) -> None:
+    async with world(tmp_path, attach_required=True) as (there, driver):
+        there.api.put(SECRETS, Secret(metadata=ObjectMeta(name="s", namespace="store"), data={"k": b"hush"}))
+        wanted = Wanted(**{**_fields(PLAIN), "stage_secret": Key("store", "s")})
+        mounting = asyncio.create_task(there.volumes.mount(there.slot("a"), wanted))
+        await asyncio.sleep(0.2)
+        assert not mounting.done()
+        assert there.volumes.in_use() == (f"kubernetes.io/csi/{NAME}^vol-1",)
+        name = csi.attachment("vol-1", driver=NAME, node="n1")
+        status = AttachmentStatus(attached=True, attachment_metadata={"lun": "4"})
+        there.api.put(VOLUME_ATTACHMENTS, VolumeAttachment(metadata=ObjectMeta(name=name), status=status))
+        async with asyncio.timeout(5):
+            await mounting
+        (call,) = [call for call in driver.calls() if call["call"] == "NodeStageVolume"]
+        assert call["secrets"] == {"k": "hush"}
+        await there.volumes.unmount(there.folder("a"))
+        assert there.volumes.in_use() == ()
+
+
+async def test_a_publish_that_fails_leaves_nothing_and_says_why(tmp_path: Path) -> None:
+    async with world(tmp_path) as (there, driver):
+        fails = driver.state / "fail-NodePublishVolume"
+        fails.write_text("no space on the array")
+        with pytest.raises(VolumeError, match="code = Internal desc = no space on the array"):
+            await there.volumes.mount(there.slot("a"), PLAIN)
+        assert not (there.slot("a").folder / "vol_data.json").exists()
+        fails.unlink()
+        assert (await there.volumes.mount(there.slot("a"), PLAIN)).is_dir()
+
+
+async def test_a_volume_of_a_missing_driver_is_not_forgotten(tmp_path: Path) -> None:
+    async with world(tmp_path) as (there, _):
+        await there.volumes.mount(there.slot("a"), PLAIN)
+        gone = World(tmp_path, CSIDriverSpec(attach_required=False))
+        with pytest.raises(VolumeError, match="not found in the list of registered CSI drivers"):
+            await gone.volumes.unmount(there.folder("a"))
+        await there.volumes.unmount(there.folder("a"))
+
+
+def _fields(wanted: Wanted) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in wanted.__dataclass_fields__}
