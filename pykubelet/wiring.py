@@ -261,7 +261,7 @@ class PodLoop:
         self.workers.content_changed(uid)
 
     def _plugins_changed(self) -> None:
-        for pod in self.workers.active():
+        for pod in self.workers.memories.active():
             if any(volume.csi or volume.persistent_volume_claim or volume.ephemeral for volume in pod.spec.volumes):
                 self.workers.content_changed(pod.uid)
 
