@@ -68,6 +68,7 @@ async def _run(settings: Settings, options: Options) -> None:
         )
         node = NodeLoop(settings, options, client=client, services=(runtime, images), pods=loop)
         node.enforce()
+        metrics = Metrics()
         host = Host(
             node=options.node_name,
             addresses=options.node_ips,
@@ -75,9 +76,9 @@ async def _run(settings: Settings, options: Options) -> None:
             pods=wiring.ServedPods(loop.workers),
             runtime=runtime,
             client=client,
-            metrics=Metrics(),
+            metrics=metrics,
             checks={"relist": loop.relist.trouble},
-            metrics_of=node.metrics(),
+            metrics_of=node.metrics(metrics),
             more=(StatsSummary(node.usage.summary),),
         )
         await stack.enter_async_context(serving.running(settings, host))

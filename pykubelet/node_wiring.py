@@ -1,5 +1,6 @@
 """Puts together what concerns the Node as a whole: the runtime's health, the Node's status, its Lease."""
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,7 @@ from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
+from nodekit.metrics import Metrics
 from pykubelet import KUBERNETES_VERSION, VERSION
 from pykubelet.act import eviction
 from pykubelet.act.eviction import Evictions, Eyes, Rules
@@ -25,7 +27,9 @@ from pykubelet.report.csi_node import CSINodeReporter
 from pykubelet.report.events import NORMAL, WARNING
 from pykubelet.report.lease import NodeLease
 from pykubelet.report.node import NodeReporter
-from pykubelet.serve import metrics_cadvisor, metrics_resource
+from pykubelet.report.start_latency import StartLatency
+from pykubelet.serve import agent_metrics, metrics_cadvisor, metrics_resource
+from pykubelet.serve.agent_metrics import AgentMetrics, Sources
 from pykubelet.serve.metrics import Source
 from pykubelet.wiring import PodLoop
 
@@ -36,6 +40,11 @@ _CGROUP_V1: Final = (
     "cgroup v1 detected. cgroup v1 support is deprecated and will be removed in a future release. Please migrate to "
     "cgroup v2. More information at https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1"
 )
+
+
+# Source: the buckets of the genuine kubelet's histograms of these names.
+_START_BUCKETS: Final = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200)
+_STATUS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 45, 60)
 
 
 class NodeLoop:
@@ -54,6 +63,7 @@ class NodeLoop:
         node, recorder, self.health = pods.node, pods.events, pods.health
         clock = SystemClock()
         pods_cgroup = cgroups.qos_parent(settings.cgroup_root or "/", qos.GUARANTEED)
+        self._node_name = options.node_name
         self._settings = settings
         self._runtime = runtime
         self._pods = pods
@@ -126,13 +136,50 @@ class NodeLoop:
         if not groups.unified:
             self._recorder.of_node(WARNING, "CgroupV1", _CGROUP_V1)
 
-    def metrics(self) -> dict[str, Source]:
-        """What is served beside the process's own metrics, by path."""
-        summary = self.usage.summary
+    def metrics(self, process: Metrics) -> dict[str, Source]:
+        """What is served beside the process's own metrics, by path; to those the agent's are added."""
+        pods, summary = self._pods, self.usage.summary
+        self._measure(process)
         return {
+            agent_metrics.PROBES: agent_metrics.ProbeMetrics(
+                lambda: {dataclasses.astuple(which): count for which, count in pods.probes.counts.items()}
+            ).text,
             metrics_resource.PATH: metrics_resource.ResourceMetrics(summary).text,
             metrics_cadvisor.PATH: metrics_cadvisor.ContainerMetrics(self._runtime, summary, machine=self.machine).text,
         }
+
+    def _measure(self, process: Metrics) -> None:
+        pods, clock = self._pods, SystemClock()
+        sources = Sources(
+            node_name=self._node_name,
+            cgroup_version=2 if pods.cgroups.unified else 1,
+            desired=lambda: pods.desired,
+            active=pods.workers.memories.active,
+            mirrors=pods.api_pods.mirrors,
+            runtime=lambda: [found for uid in pods.view.uids() if (found := pods.view.get(uid)) is not None],
+        )
+        process.registry.register(AgentMetrics(sources))
+        latency = StartLatency(
+            seen=process.histogram(
+                "kubelet_pod_start_duration_seconds",
+                "Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
+                buckets=_START_BUCKETS,
+            ).observe,
+            created=process.histogram(
+                "kubelet_pod_start_total_duration_seconds",
+                "Duration in seconds to start a pod since creation, pulls of images and init containers included",
+                buckets=_START_BUCKETS,
+            ).observe,
+            clock=clock,
+        )
+        pods.reporter.on_publish.append(latency.published)
+        pods.reporter.on_forget.append(latency.forget)
+        delivered = process.histogram(
+            "kubelet_pod_status_sync_duration_seconds",
+            "Duration in seconds from a change of a pod's status until the API is told of it",
+            buckets=_STATUS_BUCKETS,
+        )
+        pods.reporter.on_delivered.append(delivered.observe)
 
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:
         """Have it all run."""

@@ -1,12 +1,13 @@
 """The connection to a container runtime: its address, its limits, how calls fail and how fast it comes back."""
 
+import time
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import grpc
 from google.protobuf.message import Message
 
-from pykubelet.cri import errors
+from pykubelet.cri import errors, meter
 
 MAX_MESSAGE = 16 * 1024 * 1024
 """Bytes; maxMsgSize in the genuine kubelet's CRI client."""
@@ -50,8 +51,14 @@ async def call(
     method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q, *, timeout: float | None, target: str = ""
 ) -> A:
     """Make one call within `timeout` seconds (None: however long it takes). Raises errors.CriError."""
+    name = request.DESCRIPTOR.name.removesuffix("Request")
+    began = time.monotonic()
+    failed = True
     try:
-        return await method(request, timeout=timeout)
+        answer = await method(request, timeout=timeout)
+        failed = False
+        return answer
     except grpc.aio.AioRpcError as error:
-        name = request.DESCRIPTOR.name.removesuffix("Request")
         raise errors.of(name, error, target=target) from error
+    finally:
+        meter.add(name, time.monotonic() - began, failed=failed)

@@ -23,6 +23,18 @@ TRIES: Final = 3
 log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Counted:
+    """Which answers are counted together: those of one probe of one container that were alike. `kind` as `Liveness`."""
+
+    namespace: str
+    pod: str
+    uid: Uid
+    container: str
+    kind: str
+    ok: bool
+
+
 @dataclasses.dataclass(slots=True)
 class _Probed:
     """One running container with its probes and their tasks."""
@@ -33,11 +45,12 @@ class _Probed:
 
 
 class Probes:
-    """`wake(uid)` is called when a verdict changes."""
+    """`wake(uid)` is called when a verdict changes; `counts` holds how many answers of each sort there were."""
 
     def __init__(
         self, caller: probe_calls.Caller, recorder: Recorder, *, wake: Callable[[Uid], None], clock: Clock
     ) -> None:
+        self.counts: dict[Counted, int] = {}
         self._caller = caller
         self._recorder = recorder
         self._wake = wake
@@ -77,6 +90,8 @@ class Probes:
         """Probe nothing of this Pod any more."""
         for one in self._pods.pop(uid, {}).values():
             _stop(one)
+        for which in [which for which in self.counts if which.uid == uid]:
+            del self.counts[which]
 
     async def run(self) -> None:
         """Keep the tasks until cancelled; then end them."""
@@ -135,6 +150,7 @@ class Probes:
         while True:
             due = self._clock.monotonic() + max(probe.period_seconds, 1)
             answer = await self._ask(pod, target, kind=kind, probe=probe)
+            self._count(pod, target, kind=kind, ok=answer.ok)
             count = probe_verdict.counted(count, answer.ok)
             verdict = probe_verdict.of(count, probe)
             if verdict is not None:
@@ -162,6 +178,10 @@ class Probes:
             return answer
         self._tell(pod, target, "Unhealthy", f"{title} probe errored and resulted in unknown state: {unaskable}")
         return probe_calls.Answer(False, unaskable)
+
+    def _count(self, pod: Pod, target: probe_calls.Target, *, kind: str, ok: bool) -> None:
+        which = Counted(pod.key.namespace, pod.key.name, pod.uid, target.container.name, kind.capitalize(), ok)
+        self.counts[which] = self.counts.get(which, 0) + 1
 
     def _tell(self, pod: Pod, target: probe_calls.Target, reason: str, message: str) -> None:
         self._recorder.event(pod, "Warning", reason, message, container=target.container.name)

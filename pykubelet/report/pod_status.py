@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import logging
 import random
+from collections.abc import Callable
 from typing import Final
 
 from nodekit.aio.backoff import Backoff
@@ -41,15 +42,24 @@ class _Entry:
     gone: bool = False
     failures: int = 0
     retry_at: float = 0.0
+    since: float = 0.0
+    """When the oldest status that the API has not been told of was published; 0.0 if it knows all."""
 
 
 class Reporter:
-    """Tells the API what became of each Pod, and deletes the object of one that is deleted and finished."""
+    """Tells the API what became of each Pod, and deletes the object of one that is deleted and finished.
+
+    `on_publish` hears of each status that is new, `on_delivered` of the seconds from there until the API had it,
+    `on_forget` of Pods that are gone.
+    """
 
     def __init__(self, client: Client, mirrors: Mirrors, *, clock: Clock) -> None:
         self._client = client
         self._mirrors = mirrors
         self._clock = clock
+        self.on_publish: list[Callable[[Pod, PodStatus], None]] = []
+        self.on_forget: list[Callable[[Uid], None]] = []
+        self.on_delivered: list[Callable[[float], None]] = []
         self._entries: dict[Uid, _Entry] = {}
         self._workers: KeyedWorkers[Uid] = KeyedWorkers(self._send, name="pod status", backoff=_BACKOFF)
 
@@ -63,6 +73,9 @@ class Reporter:
         # Once finished it stays so, but a static Pod is finished only while its file says nothing else.
         entry.finished = finished or (entry.finished and not is_static(pod))
         entry.pod, entry.status = pod, status
+        entry.since = entry.since or self._clock.monotonic()
+        for tell in self.on_publish:
+            tell(pod, status)
         self._workers.wake(uid)
 
     def last(self, uid: Uid) -> PodStatus | None:
@@ -74,6 +87,8 @@ class Reporter:
         """Nothing more will be told of this Pod."""
         self._entries.pop(uid, None)
         self._mirrors.release(uid)
+        for tell in self.on_forget:
+            tell(uid)
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -91,6 +106,10 @@ class Reporter:
         except errors.ApiError as error:
             return self._failed(entry, error)
         entry.failures = 0
+        if entry.since:
+            took, entry.since = self._clock.monotonic() - entry.since, 0.0
+            for tell in self.on_delivered:
+                tell(took)
         return again
 
     async def _deliver(self, entry: _Entry) -> float | None:
