@@ -72,6 +72,7 @@ from pykubelet.report.events import Recorder
 from pykubelet.report.mirror import Mirrors
 from pykubelet.report.pod_status import Reporter
 
+LOG_LINKS: Final = Path("/var/log/containers")
 NODE_PATIENCE: Final = 5.0
 """Seconds that the first look at the Node is waited for; without an API server static Pods run all the same."""
 
@@ -157,7 +158,7 @@ class PodLoop:
             unified_cgroups=self.cgroups.unified,
         )
         sandboxes = Sandboxes(runtime, self.cgroups, events, place=place)
-        reach = Reach(view=self.view, recorder=events, clock=clock, host_ips=options.node_ips)
+        reach = Reach(view=self.view, recorder=events, clock=clock, host_ips=options.node_ips, log_links=LOG_LINKS)
         inputs = Inputs(self.referenced, self.services, self.volumes, files, node=Node(facts, self._facts, isolation))
         executor = Executor(
             sandboxes=sandboxes,
@@ -183,7 +184,9 @@ class PodLoop:
             volumes=self.volumes,
             recorder=events,
         )
-        self.housekeeping = Housekeeping(self.volumes, files, self.cgroups, known=self._is_known, clock=clock)
+        self.housekeeping = Housekeeping(
+            self.volumes, files, self.cgroups, known=self._is_known, log_links=LOG_LINKS, clock=clock
+        )
         self.log_rotation = LogRotation(
             runtime,
             containers=self.view.containers,

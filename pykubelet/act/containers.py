@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import os
 from pathlib import Path
-from typing import Final
 
 from nodekit.aio.clock import Clock
 from pykubelet.act import hooks, ports
@@ -20,10 +19,8 @@ from pykubelet.errors import PodError
 from pykubelet.model.actions import StartContainer
 from pykubelet.model.container import Container
 from pykubelet.model.ids import ContainerId
-from pykubelet.model.observed import PodRuntime
+from pykubelet.model.observed import ContainerState, PodRuntime
 from pykubelet.model.pod import Pod
-
-LOG_LINKS: Final = Path("/var/log/containers")
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +60,29 @@ class ContainerStarter:
             raise PodError("CreateContainerConfigError", f"the Pod has no container {action.name}")
         container = asked[0]
         ips = self._reach.addresses(pod)
+        made = self._made_before(memory, action) or await self._create(memory, action, container, ips)
+        try:
+            await self._runtime.start_container(made)
+        except cri_errors.CriError as error:
+            if not isinstance(error, cri_errors.Unavailable | cri_errors.DeadlineExceeded):
+                memory.refused.add(made)
+            self._tell(pod, action.name, "Warning", "Failed", f"Error: {error.detail}")
+            raise PodError("RunContainerError", error.detail) from error
+        self._tell(pod, action.name, "Normal", "Started", "Container started")
+        return Started(made, container, ips[0] if ips else "")
+
+    def _made_before(self, memory: PodMemory, action: StartContainer) -> ContainerId | None:
+        """A container that was made for this start, and not started: its maker, or the runtime, died in between."""
+        seen = self._reach.seen(memory.pod)
+        found = lookup.newest(seen, action.name) if seen else None
+        if found is None or found.state is not ContainerState.CREATED or found.sandbox_id != action.sandbox:
+            return None
+        return None if found.id in memory.refused else found.id
+
+    async def _create(
+        self, memory: PodMemory, action: StartContainer, container: Container, ips: tuple[str, ...]
+    ) -> ContainerId:
+        pod = memory.pod
         image = self._images.known(memory.images[action.name].image_id)
         if image is None:
             del memory.images[action.name]
@@ -82,14 +102,8 @@ class ContainerStarter:
             self._tell(pod, action.name, "Warning", "Failed", f"Error: {error.detail}")
             raise PodError("CreateContainerError", error.detail) from error
         self._tell(pod, action.name, "Normal", "Created", "Container created")
-        try:
-            await self._runtime.start_container(made)
-        except cri_errors.CriError as error:
-            self._tell(pod, action.name, "Warning", "Failed", f"Error: {error.detail}")
-            raise PodError("RunContainerError", error.detail) from error
-        self._tell(pod, action.name, "Normal", "Started", "Container started")
-        link_log(LOG_LINKS, pod, (action.name, made), Path(sandbox_spec.log_directory) / spec.log_path)
-        return Started(made, container, ips[0] if ips else "")
+        link_log(self._reach.log_links, pod, (action.name, made), Path(sandbox_spec.log_directory) / spec.log_path)
+        return made
 
     async def after_start(self, memory: PodMemory, started: Started) -> None:
         """Run its postStart hook. PodError PostStartHookError has it stopped."""
@@ -119,12 +133,16 @@ class ContainerStarter:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reach:
-    """What a container's start and stop must know of its Pod as it is now."""
+    """What a container's start and stop must know of its Pod as it is now, and whom they tell.
+
+    `log_links` is the folder that cluster logging agents read.
+    """
 
     view: ports.Seen
     recorder: ports.Recorder
     clock: Clock
     host_ips: tuple[str, ...]
+    log_links: Path
 
     def seen(self, pod: Pod) -> PodRuntime | None:
         """What the runtime has of it."""

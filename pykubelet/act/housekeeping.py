@@ -8,7 +8,6 @@ from typing import Final
 
 from nodekit.aio.clock import Clock
 from pykubelet.act.cgroups import Cgroups
-from pykubelet.act.containers import LOG_LINKS
 from pykubelet.act.files import PodFiles
 from pykubelet.act.volumes import VolumeManager
 from pykubelet.errors import PodError
@@ -32,12 +31,14 @@ class Housekeeping:
         cgroups: Cgroups,
         *,
         known: Callable[[Uid], bool],
+        log_links: Path,
         clock: Clock,
     ) -> None:
         self._volumes = volumes
         self._files = files
         self._cgroups = cgroups
         self._known = known
+        self._log_links = log_links
         self._clock = clock
         self._suspects: set[Uid] = set()
 
@@ -61,7 +62,7 @@ class Housekeeping:
             except (OSError, PodError) as error:
                 log.warning("what Pod %s left here stays for now: %s", uid, error)
         self._suspects = unknown
-        unlink_dangling(LOG_LINKS)
+        unlink_dangling(self._log_links)
 
 
 def unlink_dangling(folder: Path) -> None:

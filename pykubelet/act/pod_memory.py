@@ -12,7 +12,7 @@ from pykubelet.model import actions
 from pykubelet.model.actions import Action, Backoff, OpKey, StopReason
 from pykubelet.model.ids import ContainerId
 from pykubelet.model.pod import Pod
-from pykubelet.model.pod_state import Ending, EndingCause, Failure, ImageState
+from pykubelet.model.pod_state import Ending, Failure, ImageState
 from pykubelet.model.status import PodStatus
 
 
@@ -21,7 +21,8 @@ class PodMemory:
     """`pod` is the last that was wanted: the API forgets a Pod sooner than its containers are gone.
 
     Its resources are those it was granted; `asked` is what the API says. `status` is the last one reported.
-    `volumes_stale`: what the volumes show may have changed since they were filled.
+    `volumes_stale`: what the volumes show may have changed since they were filled. `refused` are containers that the
+    runtime would not start.
     """
 
     pod: Pod
@@ -37,6 +38,7 @@ class PodMemory:
     image_volumes: dict[str, str] = dataclasses.field(default_factory=dict)
     failures: dict[OpKey, Failure] = dataclasses.field(default_factory=dict)
     backoffs: dict[str, Backoff] = dataclasses.field(default_factory=dict)
+    refused: set[ContainerId] = dataclasses.field(default_factory=set)
     pre_stopped: set[ContainerId] = dataclasses.field(default_factory=set)
     stopped_for: dict[ContainerId, StopReason] = dataclasses.field(default_factory=dict)
 
@@ -47,10 +49,8 @@ class PodMemory:
             self.ending = ending
             return True
         # The first cause stays: an evicted Pod that is then deleted is still shown as evicted.
-        deleted = ending.cause is EndingCause.DELETED
         merged = dataclasses.replace(
             before,
-            cause=ending.cause if deleted else before.cause,
             grace=min(before.grace, ending.grace),
             kill_at=min(before.kill_at, ending.kill_at),
             gone=before.gone or ending.gone,

@@ -5,13 +5,17 @@ Source: pkg/kubelet/prober/prober.go and pkg/probe/*; their messages are part of
 
 import asyncio
 import dataclasses
+import os
 import ssl
 from typing import Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from pykubelet.cri import errors, health, runtime_api
+from pykubelet.decide import expansion
 from pykubelet.model.container import Container, HTTPGetAction, Probe
 from pykubelet.model.ids import ContainerId
 
@@ -65,7 +69,9 @@ class Caller:
         """Run the probe once within its timeout. Raises Unaskable."""
         timeout = float(max(probe.timeout_seconds, 1))
         if probe.exec:
-            return await self._exec(probe.exec.command, target, timeout)
+            values = {e.name: e.value for e in target.container.env if e.value_from is None}
+            command = tuple(expansion.expand(word, values) for word in probe.exec.command)
+            return await self._exec(command, target, timeout)
         if probe.http_get:
             return await self._http(probe.http_get, target, timeout)
         if probe.tcp_socket:
@@ -88,24 +94,26 @@ class Caller:
     async def _http(self, action: HTTPGetAction, target: Target, timeout: float) -> Answer:
         assert self._session is not None
         url = url_of(action, target)
-        headers = {"User-Agent": USER_AGENT, "Accept": "*/*"}
-        for header in action.http_headers:
-            headers[header.name] = header.value
-        if not headers["Accept"]:
+        headers = CIMultiDict((header.name, header.value) for header in action.http_headers)
+        headers.setdefault("User-Agent", USER_AGENT)
+        if not headers.setdefault("Accept", "*/*"):
             del headers["Accept"]
         try:
             async with asyncio.timeout(timeout):
                 return await self._get(url, headers)
         except TimeoutError:
             return Answer(False, f'Get "{url}": context deadline exceeded (Client.Timeout exceeded)')
+        except aiohttp.ClientConnectorError as error:
+            where = urlsplit(url).netloc
+            return Answer(False, f'Get "{url}": dial tcp {where}: connect: {_words(error.os_error)}')
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Answer(False, f'Get "{url}": {error}')
 
-    async def _get(self, url: str, headers: dict[str, str]) -> Answer:
+    async def _get(self, url: str, headers: CIMultiDict[str]) -> Answer:
         assert self._session is not None
         host = urlsplit(url).hostname
         for _ in range(MOST_REDIRECTS):
-            async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
+            async with self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
                 body = await answer.content.read(LONGEST_BODY)
                 location = answer.headers.get("Location")
                 if location and answer.status in (301, 302, 303, 307, 308):
@@ -144,6 +152,11 @@ def port_number(port: int | str, container: Container) -> int:
     raise Unaskable(f"couldn't find port: {port} in container {container.name}")
 
 
+def _words(error: OSError) -> str:
+    """As the kernel says it: asyncio puts words of its own around."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
 async def _tcp(host: str, port: int, timeout: float) -> Answer:
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
@@ -152,7 +165,7 @@ async def _tcp(host: str, port: int, timeout: float) -> Answer:
     except TimeoutError:
         return Answer(False, f"dial tcp {where}: i/o timeout")
     except OSError as error:
-        return Answer(False, f"dial tcp {where}: connect: {(error.strerror or str(error)).lower()}")
+        return Answer(False, f"dial tcp {where}: connect: {_words(error)}")
     writer.close()
     return Answer(True)
 

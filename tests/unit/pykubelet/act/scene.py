@@ -174,7 +174,7 @@ class Scene:
         place = Place(folder / "pods", cluster_dns, lambda: ("198.18.0.11",), isolation)
         images = ImageActions(Images(self.runtime), told, credentials=lambda pod, image: ())
         sandboxes = Sandboxes(self.runtime, told, told, place=place)
-        reach = Reach(view=self.view, recorder=told, clock=clock, host_ips=("198.18.0.11",))
+        reach = Reach(view=self.view, recorder=told, clock=clock, host_ips=("198.18.0.11",), log_links=folder)
         facts = container_spec.NodeFacts(memory_capacity=1 << 30, security=security.Node())
         node = Node(facts, lambda ips: downward.Facts(pod_ips=ips), isolation)
         executor = Executor(

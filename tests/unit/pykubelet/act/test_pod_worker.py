@@ -172,6 +172,7 @@ def test_an_agent_that_dies_in_a_start_leaves_nothing_double(tmp_path: Path, aft
             assert running == ["a", "b"]
             assert len(world.sandboxes) == 1
             assert second.phase(wanted) == "Running"
+            assert [attempt for _, attempt, _ in second.states()] == [0, 0], "nothing counts as restarted"
 
     run(scenario())
 
@@ -307,3 +308,30 @@ def asking(name: str, memory: str, priority: int = 0) -> Pod:
     )
     spec = msgspec.structs.replace(made.spec, containers=(container,), priority=priority)
     return msgspec.structs.replace(made, spec=spec)
+
+
+def test_a_container_that_was_made_and_never_started_is_started(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        wanted = pod()
+        gone = errors.Unavailable("StartContainer", detail="the runtime was killed")
+        scene.runtime.world.fail("StartContainer", gone, times=1)
+        async with scene.running():
+            scene.want(wanted)
+            await asyncio.sleep(20)
+            assert scene.states() == [("main", 0, "Running")]
+
+    run(scenario())
+
+
+def test_a_container_that_the_runtime_refuses_to_start_is_made_anew(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        wanted = pod()
+        scene.runtime.world.script("main", Program(start_error="exec: no such file"), Program())
+        async with scene.running():
+            scene.want(wanted)
+            await asyncio.sleep(20)
+            assert scene.states() == [("main", 0, "Exited"), ("main", 1, "Running")]
+
+    run(scenario())
