@@ -7,7 +7,6 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from nodekit.objects import times
 from pykubelet.model import observed, stats
 from pykubelet.model import summary as told
 from pykubelet.model.machine import Filesystem
@@ -50,7 +49,7 @@ def of_pod(
     local: list[told.FsStats] = [*parts, *(fs for one in containers for fs in (one.rootfs, one.logs) if fs is not None)]
     return told.PodStats(
         pod_ref=told.PodReference(name=measured.name, namespace=measured.namespace, uid=measured.uid),
-        start_time=times.of(started.get(measured.id, 0.0)),
+        start_time=exact(started.get(measured.id, 0.0)),
         containers=containers,
         cpu=cpu(measured.cpu),
         memory=memory(measured.memory),
@@ -99,12 +98,17 @@ def filesystem(disk: Filesystem, *, now: dt.datetime, used: int, inodes: int) ->
     )
 
 
+def exact(at: float) -> dt.datetime:
+    """A time with its fraction: rates are made from two of them."""
+    return dt.datetime.fromtimestamp(at, dt.UTC)
+
+
 def cpu(measured: stats.Cpu | None) -> told.CPUStats | None:
     """CPU as it is told."""
     if measured is None:
         return None
     return told.CPUStats(
-        time=times.of(measured.at),
+        time=exact(measured.at),
         usage_nano_cores=measured.nanocores,
         usage_core_nano_seconds=measured.core_nanoseconds,
         psi=_psi(measured.psi),
@@ -116,7 +120,7 @@ def memory(measured: stats.Memory | None) -> told.MemoryStats | None:
     if measured is None:
         return None
     return told.MemoryStats(
-        time=times.of(measured.at),
+        time=exact(measured.at),
         # Without a limit nothing is left of it: runtimes say 0, which would read as "none left".
         available_bytes=measured.available or None,
         usage_bytes=measured.usage,
@@ -135,16 +139,16 @@ def _container(
     logs_used, logs_inodes = files.logs.get(measured.name, (0, 0))
     rootfs = None
     if layer is not None:
-        rootfs = filesystem(disks.images, now=times.of(layer.at), used=layer.used_bytes, inodes=layer.inodes_used)
+        rootfs = filesystem(disks.images, now=exact(layer.at), used=layer.used_bytes, inodes=layer.inodes_used)
     return told.ContainerStats(
         name=measured.name,
-        start_time=times.of(started.get(measured.id, 0.0)),
+        start_time=exact(started.get(measured.id, 0.0)),
         cpu=cpu(measured.cpu),
         memory=memory(measured.memory),
         io=_io(measured.io),
         rootfs=rootfs,
         logs=filesystem(disks.node, now=now, used=logs_used, inodes=logs_inodes),
-        swap=told.SwapStats(time=times.of(swap.at), swap_available_bytes=swap.available, swap_usage_bytes=swap.usage)
+        swap=told.SwapStats(time=exact(swap.at), swap_available_bytes=swap.available, swap_usage_bytes=swap.usage)
         if swap is not None
         else None,
     )
@@ -177,7 +181,7 @@ def network(measured: stats.Network | None) -> told.NetworkStats | None:
         return None
     default = measured.default
     return told.NetworkStats(
-        time=times.of(measured.at),
+        time=exact(measured.at),
         name=default.name if default else "",
         rx_bytes=default.rx_bytes if default else None,
         rx_errors=default.rx_errors if default else None,
@@ -197,7 +201,7 @@ def network(measured: stats.Network | None) -> told.NetworkStats | None:
 
 
 def _io(measured: stats.Io | None) -> told.IOStats | None:
-    return told.IOStats(time=times.of(measured.at), psi=_psi(measured.psi)) if measured is not None else None
+    return told.IOStats(time=exact(measured.at), psi=_psi(measured.psi)) if measured is not None else None
 
 
 def _psi(measured: stats.Psi | None) -> told.PSIStats | None:

@@ -1,4 +1,7 @@
-"""What /stats/summary answers. Source: k8s.io/kubelet/pkg/apis/stats/v1alpha1. Sizes in bytes, CPU in nanoseconds."""
+"""What /stats/summary answers. Source: k8s.io/kubelet/pkg/apis/stats/v1alpha1. Sizes in bytes, CPU in nanoseconds.
+
+Times keep their fractions, which readers of metav1.Time accept.
+"""
 
 import datetime as dt
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from nodekit.aio.clock import Clock
-from nodekit.objects import times
 from pykubelet.cri import runtime_api
 from pykubelet.decide import summary as decided
 from pykubelet.model import observed, stats
@@ -91,7 +90,7 @@ class Usage:
         measured, (disks, image_use) = await asyncio.gather(self._runtime.list_sandbox_stats(), self.disks())
         running = [one for one in measured if one.uid]
         await self._measure_files(running)
-        now = times.whole(self._clock.now())
+        now = self._clock.now()
         pods = tuple(
             decided.of_pod(one, self._seen(one.uid), self._files[one.uid][1], disks, now=now) for one in running
         )
@@ -110,17 +109,17 @@ class Usage:
 
     def _node(self, disks: decided.Disks, image_use: observed.FilesystemUsage | None) -> told.NodeStats:
         usage, capacity = node_usage.machine_memory(self._machine)
-        now, at = times.whole(self._clock.now()), times.of(usage.at)
+        now, at = self._clock.now(), decided.exact(usage.at)
         image_fs = None
         if image_use is not None:
             used, inodes = image_use.used_bytes, image_use.inodes_used
-            image_fs = decided.filesystem(disks.images, now=times.of(image_use.at), used=used, inodes=inodes)
+            image_fs = decided.filesystem(disks.images, now=decided.exact(image_use.at), used=used, inodes=inodes)
         swap = told.SwapStats(
             time=at, swap_available_bytes=max(0, self._machine.swap - usage.swap), swap_usage_bytes=usage.swap
         )
         return told.NodeStats(
             node_name=self._place.node_name,
-            start_time=times.of(self._machine.booted_at),
+            start_time=decided.exact(self._machine.booted_at),
             system_containers=self._pods(),
             cpu=decided.cpu(node_usage.cpu(usage, self._node_rate)),
             memory=decided.memory(node_usage.memory(usage, capacity=capacity)),
@@ -142,10 +141,10 @@ class Usage:
         return (
             told.ContainerStats(
                 name="pods",
-                start_time=times.of(self._machine.booted_at),
+                start_time=decided.exact(self._machine.booted_at),
                 cpu=decided.cpu(node_usage.cpu(usage, self._pods_rate)),
                 memory=decided.memory(node_usage.memory(usage, capacity=limit)),
-                swap=told.SwapStats(time=times.of(usage.at), swap_usage_bytes=usage.swap),
+                swap=told.SwapStats(time=decided.exact(usage.at), swap_usage_bytes=usage.swap),
             ),
         )
 

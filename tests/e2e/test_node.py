@@ -1,0 +1,87 @@
+"""What a node tells of itself, field by field beside a genuine one; what it uses; whom it ends for using too much."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e import kube as k
+from tests.e2e.kube import Kube, Manifest
+
+OURS = "+pykubelet."
+# What differs between any two machines, times, and the version, by which our nodes are told from others.
+_OWN = {"name", "uid", "resourceVersion", "creationTimestamp", "managedFields", "podCIDR", "podCIDRs", "address"}
+_OWN |= {"lastHeartbeatTime", "lastTransitionTime", "kubernetes.io/hostname", "images", "kubeletVersion"}
+_OWN |= {"machineID", "systemUUID", "bootID", "taints", "volumesInUse", "volumesAttached"}
+# A feature a node does not have is rightly not declared: here only what is declared must be known to the genuine one.
+_OWN |= {"declaredFeatures"}
+
+
+def shared(value: Any) -> Any:
+    """A JSON value without what is the machine's own."""
+    if isinstance(value, dict):
+        return {key: shared(item) for key, item in value.items() if key not in _OWN}
+    return [shared(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="session")
+def ours(cluster: Kube) -> Manifest:
+    """A node that runs pykubelet."""
+    for node in cluster.listed("nodes"):
+        if OURS in node["status"]["nodeInfo"]["kubeletVersion"]:
+            return node
+    pytest.skip("no node of this cluster runs pykubelet")
+
+
+def raw(cluster: Kube, node: Manifest, path: str) -> str:
+    return cluster.run("get", "--raw", f"/api/v1/nodes/{node['metadata']['name']}/proxy/{path}")
+
+
+def test_a_node_reads_like_a_genuine_one(cluster: Kube, ours: Manifest) -> None:
+    genuine = [n for n in cluster.listed("nodes") if OURS not in n["status"]["nodeInfo"]["kubeletVersion"]]
+    if not genuine:
+        pytest.skip("no node of this cluster runs the genuine kubelet to compare with")
+    assert shared(ours) == shared(genuine[0])
+    declared = set(ours["status"].get("declaredFeatures", []))
+    assert declared <= set(genuine[0]["status"].get("declaredFeatures", []))
+
+
+def test_a_node_has_what_belongs_to_it(cluster: Kube, ours: Manifest) -> None:
+    name, uid = ours["metadata"]["name"], ours["metadata"]["uid"]
+    lease = json.loads(cluster.run("get", "lease", name, "-n", "kube-node-lease", "-o", "json"))
+    assert lease["spec"]["holderIdentity"] == name
+    for owned in (lease, cluster.get("csinode", name)):
+        assert [owner["uid"] for owner in owned["metadata"]["ownerReferences"]] == [uid]
+
+
+def test_what_a_pod_uses_is_told(kube: Kube, ours: Manifest) -> None:
+    kube.apply(k.pod("busy", k.shell("a", "while true; do :; done"), nodeName=ours["metadata"]["name"]))
+    kube.wait_ready("busy")
+
+    def told() -> Manifest | None:
+        summary = json.loads(raw(kube, ours, "stats/summary"))
+        mine = [one for one in summary["pods"] if one["podRef"]["namespace"] == kube.namespace]
+        return mine[0] if mine and mine[0]["containers"][0]["cpu"].get("usageNanoCores", 0) > 10**7 else None
+
+    pod = k.wait_for(told, "the busy container's use of CPU", seconds=60)
+    assert pod["containers"][0]["memory"]["workingSetBytes"] > 0
+    assert pod["ephemeral-storage"]["usedBytes"] > 0
+    labels = f'{{container="a",namespace="{kube.namespace}",pod="busy"}}'
+    resource = raw(kube, ours, "metrics/resource")
+    for name in ("container_cpu_usage_seconds_total", "container_memory_working_set_bytes"):
+        assert f"{name}{labels}" in resource
+    assert "machine_cpu_cores{" in raw(kube, ours, "metrics/cadvisor")
+    assert f'kubelet_node_name{{node="{ours["metadata"]["name"]}"}} 1' in raw(kube, ours, "metrics")
+
+
+def test_who_writes_more_than_allowed_is_evicted(kube: Kube, ours: Manifest) -> None:
+    write = k.shell("a", "dd if=/dev/zero of=/d/x bs=1M count=20; sleep 1000")
+    write["volumeMounts"] = [{"name": "d", "mountPath": "/d"}]
+    scratch = {"name": "d", "emptyDir": {"sizeLimit": "10Mi"}}
+    kube.apply(k.pod("greedy", write, volumes=[scratch], nodeName=ours["metadata"]["name"]))
+    pod = kube.wait_phase("greedy", "Failed", seconds=120)
+    assert pod["status"]["reason"] == "Evicted"
+    assert pod["status"]["message"] == 'Usage of EmptyDir volume "d" exceeds the limit "10Mi". '
+    conditions = {c["type"]: (c["status"], c.get("reason")) for c in pod["status"]["conditions"]}
+    assert conditions["DisruptionTarget"] == ("True", "TerminationByKubelet")
+    assert "Evicted" in {event["reason"] for event in kube.events("greedy")}
