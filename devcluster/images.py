@@ -12,7 +12,7 @@ from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 
 _OFFICIAL = "registry.k8s.io"
-_VERSION = "2w"  # of the recipes: images made by older ones are made again
+_VERSION = "4"  # of the recipes: images made by older ones are made again
 
 
 def current() -> oci.Store:
@@ -77,7 +77,8 @@ def _build(store: oci.Store, found: dict[str, Path], base: Path) -> None:
         of = recipes.Ingredients(
             binaries=found,
             sources=gobuild.module_folder("k8s.io/kubernetes", versions.KUBERNETES) / "test" / "images",
-            pause=_compile_pause(Path(scratch)),
+            pause=_compile("pause", recipes.PAUSE_SOURCE, Path(scratch)),
+            sh=_compile("sh", recipes.SH_SOURCE, Path(scratch)),
             busybox=_busybox(),
             applets=tuple(shell.run("busybox applets", [_busybox(), "--list"]).split()),
         )
@@ -90,10 +91,10 @@ def _build(store: oci.Store, found: dict[str, Path], base: Path) -> None:
             store.add_image(recipe.names, recipe.config, layers)
 
 
-def _compile_pause(folder: Path) -> Path:
-    source, program = folder / "pause.c", folder / "pause"
-    source.write_text(recipes.PAUSE_SOURCE)
-    shell.run("compile pause", ["gcc", "-static", "-Os", "-s", "-o", program, source])
+def _compile(name: str, code: str, folder: Path) -> Path:
+    source, program = folder / f"{name}.c", folder / name
+    source.write_text(code)
+    shell.run(f"compile {name}", ["gcc", "-static", "-Os", "-s", "-o", program, source])
     return program
 
 

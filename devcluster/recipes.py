@@ -71,14 +71,34 @@ int main(void) {
 }
 """
 
+# The suite reads the words of busybox's ash, but also sets environment names such as data-1, which Debian's ash drops:
+# where there are such names, bash takes its place.
+SH_SOURCE = """
+#include <ctype.h>
+#include <unistd.h>
+extern char **environ;
+static int plain(const char *variable) {
+  if (isdigit(*variable)) return 0;
+  while (isalnum(*variable) || *variable == '_') variable++;
+  return *variable == '=';
+}
+int main(int count, char **arguments) {
+  char **variable = environ;
+  while (*variable && plain(*variable)) variable++;
+  execv(*variable ? "/usr/bin/bash" : "/usr/bin/busybox", arguments);
+  return 127;
+}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Ingredients:
-    """What recipes are made of: built binaries by name, the suite's image sources, compiled pause, static busybox."""
+    """What recipes are made of: built binaries by name, the suite's image sources, compiled sources, static busybox."""
 
     binaries: Mapping[str, Path]
     sources: Path
     pause: Path
+    sh: Path
     busybox: Path
     applets: tuple[str, ...]
 
@@ -109,11 +129,10 @@ def every(of: Ingredients) -> list[Recipe]:
             {"Entrypoint": ["/agnhost"], "Cmd": ["pause"]},
             (_applets(of), agnhost),
         ),
-        # sh is bash: the suite sets environment names such as data-1, which dash and busybox's ash drop
         Recipe(
             (BUSYBOX, f"{_E2E}busybox:1.36.1-1", "docker.io/library/busybox:latest"),
             {"Cmd": ["sh"]},
-            (_applets(of), oci.Tree(links={"usr/bin/sh": "bash"})),
+            (_busybox(of),),
         ),
         Recipe(
             (NGINX, f"{_E2E}nginx:1.28.0-2", "docker.io/library/nginx:latest"),
@@ -171,6 +190,13 @@ def _agnhost(of: Ingredients) -> oci.Tree:
         folders={"uploads": 0o755},
         modes=dict.fromkeys(_USERS, 0o644),
     )
+
+
+def _busybox(of: Ingredients) -> oci.Tree:
+    """Every applet in /bin, in place of Debian's programs: the suite reads what they print."""
+    files: dict[str, Path | bytes] = {"usr/bin/busybox": of.busybox, "usr/bin/sh": of.sh, "usr/bin/wget": _WGET}
+    links = {path: "busybox" for path in (f"usr/bin/{name}" for name in of.applets) if path not in files}
+    return oci.Tree(files, links)
 
 
 def _applets(of: Ingredients) -> oci.Tree:
