@@ -92,3 +92,20 @@ e2e: venv ## The e2e tests against the dev cluster; ARGS for pytest, such as ARG
 .PHONY: bench-proxy
 bench-proxy: venv ## Measure pyproxy and the genuine kube-proxy in turn (root; KUBEBUILDER_ASSETS names the binaries)
 	@$(PY) -m tests.bench.proxy $(ARGS)
+
+# The upstream suite. FOCUS, SKIP: regular expressions on test names; PROCS: tests at once; COMPARE: another run's results.
+FOCUS ?= \[Conformance\]
+SKIP ?=
+PROCS ?= 4
+COMPARE ?=
+RESULTS = build/conformance-$(NAME).tsv
+SUITE = $(DEVCLUSTER) run --suite -- $(abspath $(PY)) tests/conformance/suite.py
+
+.PHONY: conformance
+conformance: venv ## The genuine conformance suite against the dev cluster: FOCUS= SKIP= PROCS=4 COMPARE=file.tsv (root)
+	@$(SUITE) run --focus '$(FOCUS)' --skip '$(SKIP)' --procs $(PROCS) --serial --out $(RESULTS) --logs build/conformance-$(NAME) $(ARGS); \
+	  result=$$?; $(if $(COMPARE),$(PY) tests/conformance/suite.py compare $(RESULTS) $(COMPARE);) exit $$result
+
+.PHONY: conformance-smoke
+conformance-smoke: venv ## The part of it that must always pass, in some minutes (root)
+	@$(SUITE) run --names tests/conformance/smoke.txt --procs $(PROCS) --out build/smoke-$(NAME).tsv --logs build/smoke-$(NAME) $(ARGS)

@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         ("run", "a program in the control plane's network"),
     ):
         command = commands.add_parser(name, help=text)
+        if name == "run":
+            command.add_argument(
+                "--suite", action="store_true", help="with the upstream suite on PATH: e2e.test, ginkgo"
+            )
         command.add_argument("arguments", nargs=argparse.REMAINDER)
         command.set_defaults(run=_kubectl if name == "kubectl" else _run)
 
@@ -133,12 +137,16 @@ def _kubectl(options: argparse.Namespace, report: Reporter) -> None:
 
 def _run(options: argparse.Namespace, report: Reporter) -> None:
     files = layout.of(options.name)
-    state.need(files)
+    given = state.need(files).binaries
+    folders = [files.bin]
+    if options.suite:
+        with report.live():
+            folders += {path.parent for path in binaries.resolve(tools.SUITE, report, given=given).values()}
     environment = {
         **os.environ,
         "KUBECONFIG": str(files.admin),
         "DEVCLUSTER": options.name,
-        "PATH": f"{files.bin}:{os.environ.get('PATH', '')}",
+        "PATH": ":".join([*map(str, folders), os.environ.get("PATH", "")]),
     }
     _become([*netns.enter(files.netns(netns.CONTROL_PLANE)), *_command(options)], environment)
 

@@ -1,16 +1,18 @@
 """Run the genuine e2e suite against a cluster and keep each test's result; compare two such runs.
 
     python tests/conformance/suite.py run --focus '\\[NodeConformance\\]' --out build/ours.tsv
+    python tests/conformance/suite.py run --names tests/conformance/smoke.txt
     python tests/conformance/suite.py compare build/ours.tsv build/genuine.tsv
 
-A results file has a line a test: `yes|no`, seconds, name. `run` needs e2e.test, ginkgo and kubectl on PATH (or named by
-options) and KUBECONFIG; Serial and Disruptive tests run after the others, one at a time. Exit 1 when a test failed.
+A results file has a line a test: `yes|no`, seconds, name. `run` needs KUBECONFIG, and e2e.test, ginkgo and
+kubectl on PATH; with --serial the Serial and Disruptive tests run afterwards, one at a time. Exit 1 if one failed.
 """
 
 import argparse
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 
 ALONE = r"\[Serial\]|\[Disruptive\]"
 _PREFIX = re.compile(r"^\[It\] ")
+_LABELS = re.compile(r" \[[^][]*(, [^][]*)+\]$")  # ginkgo appends all labels of a test to its name
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -39,7 +42,8 @@ def read_junit(path: Path) -> list[Result]:
             continue
         failure = next((case.find(tag) for tag in ("failure", "error") if case.find(tag) is not None), None)
         message = "" if failure is None else (failure.get("message") or failure.text or "failed").strip()
-        results.append(Result(_PREFIX.sub("", name), failure is None, float(case.get("time", 0)), message))
+        name = _LABELS.sub("", _PREFIX.sub("", name))
+        results.append(Result(name, failure is None, float(case.get("time", 0)), message))
     return sorted(results)
 
 
@@ -53,13 +57,19 @@ def read(path: Path) -> dict[str, Result]:
     return {name: Result(name, passed == "yes", float(seconds)) for passed, seconds, name in rows}
 
 
+def read_names(path: Path) -> list[str]:
+    """Whole names of tests, one a line; empty lines and those that begin with # say nothing."""
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def _ginkgo(options: argparse.Namespace, *, skip: str, focus: str, procs: int, folder: Path) -> list[Result]:
     report = folder / f"junit-{procs}.xml"
     command = [
-        options.ginkgo, "run", f"--procs={procs}", "--no-color", "--succinct", "--keep-going",
+        "ginkgo", "run", f"--procs={procs}", "--no-color", "--succinct", "--keep-going",
         f"--timeout={options.minutes}m", f"--output-dir={folder}", f"--junit-report={report.name}",
         f"--focus={focus}", *([f"--skip={skip}"] if skip else []),
-        options.e2e_test, "--",
+        shutil.which("e2e.test") or "e2e.test", "--",
         f"--kubeconfig={os.environ['KUBECONFIG']}", "--provider=local", f"--num-nodes={options.nodes}",
         "--allowed-not-ready-nodes=0", "--node-os-distro=debian", "--dump-logs-on-failure=false",
     ]  # fmt: skip
@@ -74,17 +84,21 @@ def _ginkgo(options: argparse.Namespace, *, skip: str, focus: str, procs: int, f
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run what `--focus` and `--skip` choose; a summary on standard output."""
+    """Run what `--focus` and `--skip` choose, or the tests that `--names` lists; a summary on standard output."""
     folder = Path(options.logs or tempfile.mkdtemp(prefix="conformance-"))
     folder.mkdir(parents=True, exist_ok=True)
-    skips = [options.skip] if options.skip else []
+    names = read_names(Path(options.names)) if options.names else []
+    focus = "|".join(map(re.escape, names)) or options.focus
     began = time.monotonic()
-    print(f"running --focus {options.focus} with {options.procs} processes; logs in {folder}", flush=True)
-    results = _ginkgo(options, skip="|".join([*skips, ALONE]), focus=options.focus, procs=options.procs, folder=folder)
+    print(f"running {options.names or focus} with {options.procs} processes; logs in {folder}", flush=True)
+    skips = [options.skip] if options.skip else []
+    results = _ginkgo(options, skip="|".join([*skips, ALONE]), focus=focus, procs=options.procs, folder=folder)
     if options.serial:
         # Both patterns in either order: ginkgo joins several --focus with "or", and Go's regexp has no look-ahead.
-        both = f"({options.focus}).*({ALONE})|({ALONE}).*({options.focus})"
+        both = f"({focus}).*({ALONE})|({ALONE}).*({focus})"
         results += _ginkgo(options, skip="|".join(skips), focus=both, procs=1, folder=folder)
+    ran = {result.name for result in results}
+    results += [Result(name, False, 0.0, "the suite has no such test") for name in names if name not in ran]
     write(Path(options.out), results)
     failed = [r for r in results if not r.passed]
     for result in failed:
@@ -94,16 +108,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """A Markdown table of two runs: counts first, then each test."""
+    """A Markdown table of two runs: counts over what the first ran, then each test whose outcome differs."""
     ours, genuine = read(Path(options.ours)), read(Path(options.genuine))
-    both = [n for n in ours if n in genuine and ours[n].passed and genuine[n].passed]
+    genuine = {name: result for name, result in genuine.items() if name in ours}
+    both = [n for n in genuine if ours[n].passed and genuine[n].passed]
     seconds = [sum(run[n].seconds for n in both) for run in (ours, genuine)]
     print("| | ours | genuine |\n|---|---|---|")
     print(f"| tests run | {len(ours)} | {len(genuine)} |")
     print(f"| passed | {sum(r.passed for r in ours.values())} | {sum(r.passed for r in genuine.values())} |")
-    print(f"| seconds over the {len(both)} that pass in both | {seconds[0]:.0f} | {seconds[1]:.0f} |\n")
-    print("| test | ours | s | genuine | s |\n|---|---|---|---|---|")
-    for name in sorted(ours.keys() | genuine.keys()):
+    print(f"| seconds over the {len(both)} that pass in both | {seconds[0]:.0f} | {seconds[1]:.0f} |")
+    shown = [n for n in sorted(ours) if options.all or n not in genuine or ours[n].passed != genuine[n].passed]
+    if shown:
+        print("\n| test | ours | s | genuine | s |\n|---|---|---|---|---|")
+    for name in shown:
         cells = []
         for results in (ours, genuine):
             result = results.get(name)
@@ -117,19 +134,19 @@ def main() -> int:
     commands = parser.add_subparsers(required=True)
     runner = commands.add_parser("run")
     runner.add_argument("--focus", default=r"\[Conformance\]")
+    runner.add_argument("--names", default="", help="a file with names of tests, instead of --focus")
     runner.add_argument("--skip", default="")
     runner.add_argument("--procs", type=int, default=4)
     runner.add_argument("--nodes", type=int, default=2)
-    runner.add_argument("--minutes", type=int, default=60)
+    runner.add_argument("--minutes", type=int, default=120)
     runner.add_argument("--serial", action="store_true", help="run the Serial and Disruptive ones too, afterwards")
     runner.add_argument("--out", default="build/conformance.tsv")
     runner.add_argument("--logs", default="")
-    runner.add_argument("--e2e-test", default="e2e.test")
-    runner.add_argument("--ginkgo", default="ginkgo")
     runner.set_defaults(act=run)
     comparer = commands.add_parser("compare")
     comparer.add_argument("ours")
     comparer.add_argument("genuine")
+    comparer.add_argument("--all", action="store_true", help="a line for every test")
     comparer.set_defaults(act=compare)
     options = parser.parse_args()
     return int(options.act(options))
