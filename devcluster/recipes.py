@@ -24,18 +24,19 @@ DEBIAN_PACKAGES = (
 _APPLETS = ("hexdump", "vi", "nslookup", "ifconfig", "netstat", "route", "ping", "less", "telnet", "tree")
 # Debian's static busybox dies of a segmentation fault in wget: the few options the suite uses, by curl.
 _WGET = b"""#!/bin/sh
-out= time=
+out= time= body=
 while [ $# -gt 1 ]; do
     case $1 in
         -O) out=$2; shift ;;
         -O*) out=${1#-O} ;;
         -T) time=$2; shift ;;
         -T*) time=${1#-T} ;;
+        --post-data=*) body=${1#*=} ;;
         -qO*) out=${1#-qO}; [ -n "$out" ] || { out=$2; shift; } ;;
     esac
     shift
 done
-exec curl -sSfL ${time:+-m "$time"} -o "${out:-$(basename "$1")}" "$1"
+exec curl -sSfL ${time:+-m "$time"} ${body:+--data-binary "$body"} -o "${out:-$(basename "$1")}" "$1"
 """
 _USERS: dict[str, Path | bytes] = {
     "etc/passwd": b"""root:x:0:0:root:/root:/bin/sh
