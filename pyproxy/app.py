@@ -167,6 +167,10 @@ class _Unheard:
         """As the kernel's own."""
         return self._kernel.chain_names(family)
 
+    def forget_clients(self, change: Transaction) -> None:
+        """As the kernel's own."""
+        self._kernel.forget_clients(change)
+
 
 def _take_over(kernel: Kernel) -> None:
     """Remove the genuine proxy's nftables rules, now that ours answer: with both, the older ones would win."""
@@ -207,5 +211,8 @@ def _report(sync: Sync, world: World, *, health: Health, metrics: Metrics, check
         metrics.queued()
 
     sync.subscribe(written)
+    for family, ruleset in sync.rulesets.items():
+        metrics.watch_policies(family.api_name, ruleset.without_local_endpoints)
+    world.count(services=lambda: metrics.changed(services=1), endpoints=lambda: metrics.changed(endpoints=1))
     sync.on_failure(lambda family: metrics.failures.labels(family.api_name).inc())
     world.subscribe(queued, queued)

@@ -35,6 +35,9 @@ class _Paper:
         """None."""
         return set()
 
+    def forget_clients(self, change: Transaction) -> None:
+        """Nothing."""
+
     def forget(self, flows: object, family: Family) -> int:
         """Nothing."""
         return 0

@@ -10,7 +10,7 @@ from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import Clock
 from nodekit.objects.meta import Key
 from pyproxy import errors
-from pyproxy.decide import programs, stale_flows, topology
+from pyproxy.decide import clients, programs, stale_flows, topology
 from pyproxy.decide.chains import Policy
 from pyproxy.decide.ruleset import Ruleset
 from pyproxy.decide.stale_flows import Flow
@@ -37,6 +37,10 @@ class Writer(Protocol):
 
     def chain_names(self, family: Family) -> set[str]:
         """The chains there are in our table."""
+        ...
+
+    def forget_clients(self, change: Transaction) -> None:
+        """Forget the clients with session affinity whose backend left with a change; raises RulesetError."""
         ...
 
 
@@ -261,6 +265,8 @@ class Sync:
                 change = side.ruleset.take()
                 if change:
                     self._writer.apply(change)
+                    if clients.are_left(change):
+                        self._writer.forget_clients(change)
                 side.failures = 0
                 return True
             except errors.RulesetError as error:

@@ -78,6 +78,18 @@ class Ruleset:
         """Whether there are shared chains that nothing uses."""
         return bool(self._idle)
 
+    def without_local_endpoints(self) -> tuple[int, int]:
+        """How many frontends drop because their policy is Local and this node has no endpoint: internal, external."""
+        frontends = [frontend for program in self.programs.values() for frontend in program.frontends]
+        internal = sum(frontend.verdict is Verdict.DROP for frontend in frontends)
+        external = sum(
+            isinstance(frontend.verdict, ChainKey)
+            and frontend.verdict.kind is Kind.LOCAL
+            and not frontend.verdict.number
+            for frontend in frontends
+        )
+        return internal, external
+
     def chain_names(self) -> set[str]:
         """The names of all chains the kernel should have."""
         return {key.name for key in self._uses} | {chain.name for chain in self._base}

@@ -48,6 +48,11 @@ class World:
         self._node.subscribe(node_changed)
         self._service_cidrs.subscribe(lambda change: wake_all())
 
+    def count(self, *, services: Callable[[], None], endpoints: Callable[[], None]) -> None:
+        """Be told that a Service, or an EndpointSlice, has changed."""
+        self._services.subscribe(lambda _: services())
+        self._slices.subscribe(lambda _: endpoints())
+
     async def synced(self) -> None:
         """Wait until Services and EndpointSlices are known: a ruleset without them would cut everybody off."""
         for event in (self._services.synced, self._slices.synced, self._node.synced):

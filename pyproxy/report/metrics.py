@@ -1,7 +1,7 @@
 """The proxy's metrics, under the names dashboards and alerts know."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -84,6 +84,19 @@ class Metrics:
             "conntrack_reconciler_deleted_entries_total", "Entries deleted by conntrack reconciler"
         )
         self._started = time.time()
+
+    def watch_policies(self, family: str, count: Callable[[], tuple[int, int]]) -> None:
+        """Ask `count` at each scrape how many frontends drop for want of a local endpoint: internal, external."""
+        self.no_local_endpoints.labels("internal", family).set_function(lambda: count()[0])
+        self.no_local_endpoints.labels("external", family).set_function(lambda: count()[1])
+
+    def changed(self, *, services: int = 0, endpoints: int = 0) -> None:
+        """Objects changed in the API."""
+        for family in Family:
+            if services:
+                self.services_changed.labels(family.api_name).inc(services)
+            if endpoints:
+                self.endpoints_changed.labels(family.api_name).inc(endpoints)
 
     def queued(self) -> None:
         """A change waits to be written."""

@@ -116,6 +116,7 @@ class Lab:
         self.server = server
         self._stack = contextlib.ExitStack()
         self._filled = 0
+        self._behind_probe = "bench-b1"
 
     def __enter__(self) -> "Lab":
         _run("ip", "addr", "add", "198.18.0.11/32", "dev", "lo")
@@ -189,11 +190,11 @@ class Lab:
     def measure(self, proxy: str, size: int, *, swaps: int) -> Sample:
         with tempfile.TemporaryDirectory() as folder, _proxy(proxy, self.server, Path(folder)) as process:
             began = time.perf_counter()
-            self._until(PROBE, "bench-b1", limit=300)
+            self._until(PROBE, self._behind_probe, limit=300)
             cold = time.perf_counter() - began
             time.sleep(2)
             before = _cpu(process.pid)
-            taken = [self._swap(number) for number in range(swaps)]
+            taken = [self._swap() for _ in range(swaps)]
             cpu = (_cpu(process.pid) - before) / swaps
             create, delete = zip(*(self._come_and_go() for _ in range(5)), strict=True)
             connects = [_connect_time() for _ in range(200)]
@@ -209,11 +210,11 @@ class Lab:
                 statistics.median(connects),
             )
 
-    def _swap(self, number: int) -> float:
-        backend, address = list(BACKENDS.items())[(number + 1) % 2]
+    def _swap(self) -> float:
+        self._behind_probe = next(name for name in BACKENDS if name != self._behind_probe)
         path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/probe"
-        self._ask("PATCH", path, {"endpoints": _endpoints([address])})
-        taken = self._until(PROBE, backend)
+        self._ask("PATCH", path, {"endpoints": _endpoints([BACKENDS[self._behind_probe]])})
+        taken = self._until(PROBE, self._behind_probe)
         time.sleep(0.1)
         return taken
 

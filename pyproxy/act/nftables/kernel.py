@@ -15,6 +15,7 @@ from pyroute2.netlink.nlsocket import NetlinkSocket
 from pyproxy import errors
 from pyproxy.act.nftables import batch, elements
 from pyproxy.act.nftables.batch import Command
+from pyproxy.decide import clients
 from pyproxy.decide.nft_text import Told
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Family
@@ -89,6 +90,19 @@ class Kernel:
                 found[key] = value
                 offset += (length + 3) & ~3
         return found
+
+    def forget_clients(self, change: Transaction) -> None:
+        """Let clients with session affinity go whose backend left with a change, so that their next call finds another.
+
+        This reads the clients remembered, so it is for changes that take a backend from a Service with affinity alone.
+        """
+        remembered = self.elements(change.family, rs.Set.AFFINITY)
+        for key in clients.left(change, remembered):
+            try:
+                self.apply(Transaction(change.family, removed={rs.Set.AFFINITY: (key,)}))
+            except errors.RulesetError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):  # its time was up meanwhile
+                    raise
 
     def generation(self) -> int:
         """A number that grows with every change anybody makes to any table."""

@@ -66,6 +66,7 @@ class Kernel:
 
     machine: Machine = field(default_factory=Machine)
     sent: list[tuple[Transaction, bool]] = field(default_factory=list)
+    let_go: list[Transaction] = field(default_factory=list)
     refuse: Callable[[Transaction, bool], bool] = lambda transaction, from_nothing: False
 
     def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
@@ -78,6 +79,9 @@ class Kernel:
 
     def chain_names(self, family: Family) -> set[str]:
         return set(self.machine.chains)
+
+    def forget_clients(self, change: Transaction) -> None:
+        self.let_go.append(change)
 
     @property
     def backends(self) -> set[int]:
