@@ -87,7 +87,7 @@ E2E_ENV = DEVCLUSTER=$(NAME) KUBECONFIG=/var/lib/devcluster/$(NAME)/kubeconfig/a
 
 .PHONY: e2e
 e2e: venv ## The e2e tests against the dev cluster; ARGS for pytest, such as ARGS="-k crash" (root)
-	@$(E2E_ENV) $(VENV)/bin/pytest tests/e2e --timeout=600 $(ARGS)
+	@$(E2E_ENV) $(VENV)/bin/pytest $(or $(TESTS),tests/e2e) --timeout=600 $(ARGS)
 
 .PHONY: bench-proxy
 bench-proxy: venv ## Measure pyproxy and the genuine kube-proxy in turn (root; KUBEBUILDER_ASSETS names the binaries)
@@ -109,3 +109,13 @@ conformance: venv ## The genuine conformance suite against the dev cluster: FOCU
 .PHONY: conformance-smoke
 conformance-smoke: venv ## The part of it that must always pass, in some minutes (root)
 	@$(SUITE) run --names tests/conformance/smoke.txt --procs $(PROCS) --out build/smoke-$(NAME).tsv --logs build/smoke-$(NAME) $(ARGS)
+
+.PHONY: test
+test: venv ## Everything: checks, contract tests, e2e on a cluster of its own, a part of the genuine suite (root, 25 min)
+	@tests/all
+
+.PHONY: bench
+bench: venv ## Pods on a node of ours beside one of the genuine kubelet's, alternating; a table at the end (root, 15 min)
+	@$(PY) -m devcluster --name bench up --node n2=genuine
+	@$(PY) -m devcluster --name bench run -- $(abspath $(PY)) tests/bench/pods.py --cluster bench $(ARGS); \
+	  result=$$?; $(PY) -m devcluster --name bench down; exit $$result

@@ -81,7 +81,7 @@ class Images:
         try:
             return await self._service.image_status(spec)
         except errors.CriError as error:
-            raise PodError("ImageInspectError", f'Failed to inspect image "{spec.image}": {error.detail}') from error
+            raise PodError("ImageInspectError", f'Failed to inspect image "{spec.image}": {error.said}') from error
 
     async def _pull(self, spec: ImageSpec, credentials: tuple[AuthConfig, ...]) -> Pulled:
         asked = time.monotonic()
@@ -96,7 +96,7 @@ class Images:
                     failure = error
             else:
                 assert failure is not None
-                raise _words(spec.image, failure.detail) from failure
+                raise _words(spec.image, failure) from failure
             ended = time.monotonic()
         found = await to_its_end(self._find(ImageSpec(image=image_id, runtime_handler=spec.runtime_handler)))
         if found is None:
@@ -104,8 +104,9 @@ class Images:
         return Pulled(found, seconds=ended - began, waited=ended - asked)
 
 
-def _words(image: str, detail: str) -> PodError:
+def _words(image: str, error: errors.CriError) -> PodError:
     """Source: evalCRIPullErr in pkg/kubelet/images."""
+    detail = error.detail
     if detail.startswith(_REGISTRY_UNAVAILABLE):
         rest = detail.removeprefix(_REGISTRY_UNAVAILABLE)
         return PodError(
@@ -114,4 +115,4 @@ def _words(image: str, detail: str) -> PodError:
     if detail.startswith(_SIGNATURE):
         rest = detail.removeprefix(_SIGNATURE)
         return PodError(_SIGNATURE, f"image pull failed for {image} because the signature validation failed{rest}")
-    return PodError("ErrImagePull", detail)
+    return PodError("ErrImagePull", error.said)

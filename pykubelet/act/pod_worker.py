@@ -133,7 +133,7 @@ class PodWorkers:
         state = self._state(uid, memory, seen)
         status = pod_status.of(state, context, now=now)
         for held in backoff_events.of(memory.pod, memory.status, status):
-            self._near.recorder.event(memory.pod, held.type, "BackOff", held.message, container=held.container)
+            self._near.recorder.event(memory.pod, held.type, held.reason, held.message, container=held.container)
         memory.status = status
         self._near.reporter.publish(uid, memory.pod, status, finished=plan.finished)
         if not memory.admitted and memory.ending is None:

@@ -51,7 +51,7 @@ class Sandboxes:
             spec = self.spec(pod, action.attempt, tell=True)
             await self._runtime.run_sandbox(spec)
         except (cri_errors.CriError, ConfigError, OSError) as error:
-            detail = error.detail if isinstance(error, cri_errors.CriError) else str(error)
+            detail = error.said if isinstance(error, cri_errors.CriError) else str(error)
             message = f"Failed to create pod sandbox: {detail}"
             self._recorder.event(pod, "Warning", "FailedCreatePodSandBox", message)
             raise PodError("FailedCreatePodSandBox", message) from error

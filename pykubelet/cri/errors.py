@@ -10,10 +10,16 @@ class CriError(Exception):
     """
 
     next_step = "see the container runtime's log"
+    code = "Unknown"
 
     def __init__(self, call: str, *, target: str = "", detail: str = "") -> None:
         self.call, self.target, self.detail = call, target, detail
         super().__init__(call, target, detail)
+
+    @property
+    def said(self) -> str:
+        """As Go's gRPC prints it: people and their tools look for these words in a Pod's events and status."""
+        return f"rpc error: code = {self.code} desc = {self.detail}"
 
     def __str__(self) -> str:
         about = f" of {self.target}" if self.target else ""
@@ -24,6 +30,7 @@ class NotFound(CriError):
     """The sandbox, container or image is not there."""
 
     next_step = "it is gone from the runtime; the next relist will not show it"
+    code = "NotFound"
 
 
 class AlreadyExists(CriError):
@@ -97,4 +104,6 @@ def of(call: str, error: grpc.aio.AioRpcError, *, target: str = "") -> CriError:
     """Translate a gRPC error, once, at the edge."""
     detail = error.details() or error.code().name
     kind = AlreadyExists if NAME_TAKEN in detail else CLASSES.get(error.code(), CriError)
-    return kind(call, target=target, detail=detail)
+    found = kind(call, target=target, detail=detail)
+    found.code = error.code().name.title().replace("_", "")
+    return found

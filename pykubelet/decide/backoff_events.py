@@ -1,4 +1,4 @@
-"""Which containers have only now come to be held back, so that people are told of it once. No I/O."""
+"""Which containers have only now come to be held back, so that people are told of it. No I/O."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -9,15 +9,16 @@ from pykubelet.model.status import ContainerStatus, PodStatus
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class BackOff:
-    """An event of reason BackOff about one container; `type` is Normal or Warning."""
+class Event:
+    """An event about one container; `type` is Normal or Warning."""
 
     container: str
     type: str
+    reason: str
     message: str
 
 
-def of(pod: Pod, before: PodStatus | None, now: PodStatus) -> Iterator[BackOff]:
+def of(pod: Pod, before: PodStatus | None, now: PodStatus) -> Iterator[Event]:
     """Those whose waiting state says so now, and did not say so for the same restart before."""
     earlier = {status.name: status for status in _containers(before)} if before is not None else {}
     images = {c.name: c.image for c in (*pod.spec.init_containers, *pod.spec.containers)}
@@ -29,9 +30,11 @@ def of(pod: Pod, before: PodStatus | None, now: PodStatus) -> Iterator[BackOff]:
             meta = pod.metadata
             where = f"{meta.name}_{meta.namespace}({meta.uid})"
             message = f"Back-off restarting failed container {status.name} in pod {where}"
-            yield BackOff(status.name, "Warning", message)
+            yield Event(status.name, "Warning", "BackOff", message)
         else:
-            yield BackOff(status.name, "Normal", f'Back-off pulling image "{images.get(status.name, "")}"')
+            message = f'Back-off pulling image "{images.get(status.name, "")}"'
+            yield Event(status.name, "Normal", "BackOff", message)
+            yield Event(status.name, "Warning", "Failed", f"Error: {waiting.PULL_BACKOFF}")
 
 
 def _containers(status: PodStatus) -> tuple[ContainerStatus, ...]:

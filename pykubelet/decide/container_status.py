@@ -142,7 +142,6 @@ def _seen(
         resources=resize.shown(state, container) if newest.state is Seen.RUNNING else container.resources,
         volume_mounts=tuple(_mount(mount, runtime) for mount in container.volume_mounts),
         user=_user(newest),
-        stop_signal=newest.stop_signal or None,
     )
 
 

@@ -1,10 +1,10 @@
 """Measure Pods on two nodes in turn, ours and the genuine kubelet's: create -> Running, delete -> gone, CPU and memory.
 
-    python tests/bench/pods.py --ours n1 --genuine n2 --rounds 5 --sizes 1,10,50 --out build/bench-pods.json
+    python -m devcluster --name bench run -- python tests/bench/pods.py --cluster bench --rounds 5 --sizes 1,10,50
 
 Rounds alternate between the nodes and swap which goes first, so a machine whose speed drifts hurts both alike. Pods are
 bound by spec.nodeName (no scheduler), run the pause image and mount a service-account token as every Pod does. Needs
-KUBECONFIG, and a process id a node (--pid-ours, --pid-genuine) for CPU and memory.
+a dev cluster whose node --ours runs pykubelet and whose node --genuine the genuine one.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from devcluster.api import Cluster
 from nodekit.kube import auth
 from nodekit.kube.client import Client, Selection
 from nodekit.kube.transport import Transport
@@ -164,9 +165,10 @@ def summary(samples: list[Sample], ours: str, genuine: str) -> str:
 
 
 async def run(options: argparse.Namespace) -> int:
-    pids = {options.ours: options.pid_ours, options.genuine: options.pid_genuine}
+    cluster = Cluster(options.cluster)
+    pids = {node: cluster.node(node).pid("kubelet") for node in (options.ours, options.genuine)}
     samples: list[Sample] = []
-    async with Transport(auth.load(Path(os.environ["KUBECONFIG"]))) as transport:
+    async with Transport(auth.load(cluster.kubeconfig)) as transport:
         client = Client(transport)
         for node in pids:
             await measure(client, node, 1, pids[node])  # not counted: images and caches warm
@@ -197,8 +199,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ours", default="n1")
     parser.add_argument("--genuine", default="n2")
-    parser.add_argument("--pid-ours", type=int, required=True)
-    parser.add_argument("--pid-genuine", type=int, required=True)
+    parser.add_argument("--cluster", default="bench")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sizes", default="1,10,50")
     parser.add_argument("--out", default="build/bench-pods.json")

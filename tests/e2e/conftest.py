@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -46,3 +48,12 @@ def lab() -> Cluster:
 @pytest.fixture(scope="session")
 def registry(lab: Cluster) -> Registry:
     return Registry(lab)
+
+
+@pytest.fixture(scope="session")
+def genuine(lab: Cluster) -> Iterator[str]:
+    """A node with the genuine kubelet and kube-proxy beside ours, from its first use to the end of the run."""
+    command = [sys.executable, "-m", "devcluster", "--name", lab.name, "node"]
+    subprocess.run([*command, "add", "n9=genuine"], check=True, timeout=180)
+    yield "n9"
+    subprocess.run([*command, "remove", "n9"], check=True, timeout=120)

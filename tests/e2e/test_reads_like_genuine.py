@@ -1,0 +1,100 @@
+"""Pods of ours read like those of a genuine node in the same cluster, field by field, and so does `describe node`.
+
+What may differ is listed here with its reason; anything else fails the test. The list is the answer to "what still
+differs".
+"""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.e2e import kube as k
+from tests.e2e.kube import Kube
+
+OURS = "n1"
+
+MAY_DIFFER = {
+    r"\.metadata\.(uid|resourceVersion|creationTimestamp|managedFields|generateName)": "each object's own",
+    r".*(Time|Timestamp|At)$": "when it happened",
+    r".*\.(podIP|podIPs|podCIDR|podCIDRs|hostIP|hostIPs|addresses|containerID|bootID)\b.*": "each node's or Pod's own",
+    r"\.spec\.volumes\[\d+\]\.name|.*\.volumeMounts\[\d+\]\.name": "the API server draws the token volume's name",
+}
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """`{".status.phase": "Running", ...}`; lists of named things by name, so that order alone is no difference."""
+    if isinstance(value, dict):
+        return {p: v for key, inner in value.items() for p, v in _flat(inner, f"{path}.{key}").items()}
+    if isinstance(value, list):
+        found = {}
+        for number, inner in enumerate(value):
+            name = inner.get("type") or inner.get("name") if isinstance(inner, dict) else None
+            found |= _flat(inner, f"{path}[{name if name and 'kube-api-access' not in name else number}]")
+        return found
+    return {path: value}
+
+
+def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """Every path whose value is not the same, but for those that may differ; names of the two nodes count as equal."""
+    a, b = (
+        {p: re.sub(r"\bn[19]\b", "NODE", v) if isinstance(v, str) else v for p, v in _flat(x).items()}
+        for x in (ours, theirs)
+    )
+    return [
+        f"{path}: ours {a.get(path, '(absent)')!r}, genuine {b.get(path, '(absent)')!r}"
+        for path in sorted(a.keys() | b.keys())
+        if a.get(path) != b.get(path) and not any(re.fullmatch(rule, path) for rule in MAY_DIFFER)
+    ]
+
+
+def test_describe_node_has_the_same_lines(cluster: Kube, genuine: str) -> None:
+    """The headings and fields of `kubectl describe node`, without values, Pods and events."""
+
+    def outline(name: str) -> list[str]:
+        text = cluster.run("describe", "node", name).split("Non-terminated Pods:")[0]
+        return [line.split(":")[0].rstrip() for line in text.splitlines() if line.strip()]
+
+    lease = ("get", "lease", genuine, "-n", "kube-node-lease")
+    k.wait_for(lambda: cluster.run(*lease), "the genuine kubelet's Lease, which it makes some seconds after the Node")
+    ours, theirs = outline(OURS), outline(genuine)
+    assert [line for line in ours if "=" not in line] == [line for line in theirs if "=" not in line]
+
+
+PODS = {
+    "running": k.shell("c", "sleep 3600", resources={"requests": {"cpu": "10m"}, "limits": {"memory": "32Mi"}}),
+    "failed": k.shell("c", "echo bye > /dev/termination-log; exit 3"),
+    "no-image": k.container("c", image="registry.k8s.io/nobody-has-this:1"),
+    "no-config": k.shell("c", "true", envFrom=[{"configMapRef": {"name": "nowhere"}}]),
+}
+
+
+@pytest.mark.parametrize("kind", PODS)
+def test_a_pod_reads_like_one_of_a_genuine_node(kube: Kube, genuine: str, kind: str) -> None:
+    names = {node: f"{kind}-{node}" for node in (OURS, genuine)}
+    policy = "Never" if kind == "failed" else "Always"
+    kube.apply(*(k.pod(names[node], PODS[kind], nodeName=node, restartPolicy=policy) for node in names))
+
+    def settled(name: str) -> dict[str, Any] | None:
+        pod = kube.get("pod", name)
+        state = k.container_status(pod)["state"]
+        reason = state.get("waiting", {}).get("reason", "")
+        expected = {
+            "running": "running" in state,
+            "failed": pod["status"]["phase"] == "Failed",
+            "no-image": reason == "ImagePullBackOff",
+            "no-config": reason == "CreateContainerConfigError",
+        }
+        return pod if expected[kind] else None
+
+    ours, theirs = (k.wait_for(lambda n=n: settled(n), f"Pod {n} to settle") for n in names.values())
+    for pod in (ours, theirs):
+        pod["metadata"].pop("managedFields", None)
+        # kubectl apply's own note holds the node's name inside a string of JSON.
+        pod["metadata"]["annotations"] = {}
+    assert _differences(ours, theirs) == []
+
+    def said(name: str) -> set[tuple[str, str, str]]:
+        return {(e["type"], e["reason"], e["source"].get("component", "")) for e in kube.events(name)}
+
+    k.wait_for(lambda: said(names[OURS]) == said(names[genuine]), "the same events of both Pods", seconds=30)
