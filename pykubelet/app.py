@@ -5,23 +5,30 @@ import contextlib
 import dataclasses
 import gc
 import logging
+import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+from nodekit import systemd
 from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
-from nodekit.kube import auth
 from nodekit.kube.client import Client
 from nodekit.kube.transport import Transport
 from nodekit.metrics import Metrics
 from pykubelet import VERSION, wiring
+from pykubelet.act.identity import rotation
+from pykubelet.act.identity.bootstrap import Places
+from pykubelet.act.identity.client import ClientIdentity
+from pykubelet.act.identity.rotation import Rotation
+from pykubelet.act.identity.store import Store
 from pykubelet.config.settings import Settings
 from pykubelet.cri import channel
 from pykubelet.cri.images import Images
 from pykubelet.cri.runtime import Runtime
+from pykubelet.decide import identity
 from pykubelet.node_wiring import NodeLoop
 from pykubelet.observe import addresses, cri_events
 from pykubelet.observe.runtime_health import RuntimeHealth
@@ -32,6 +39,9 @@ from pykubelet.serve.stats_summary import StatsSummary
 
 RESTART: Final = Backoff(base=0.5, cap=30.0)
 """How long a loop that crashed waits before it runs again."""
+
+_BOOTSTRAP_PATIENCE: Final = 20.0
+"""How many seconds a start waits for the first certificate before static Pods are run without one."""
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +63,22 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
 async def _run(settings: Settings, options: Options) -> None:
     found = addresses.of_node(options.node_ips, name=options.node_name)
     options = dataclasses.replace(options, node_ips=found)
-    credentials = auth.load(options.kubeconfig or Path())
+    clock = SystemClock()
+    places = Places(options.kubeconfig or Path(), options.bootstrap_kubeconfig, options.certificates)
+    who = ClientIdentity(places, node=options.node_name, rotate=settings.rotate_certificates, clock=clock)
+    credentials = await who.open()
     async with contextlib.AsyncExitStack() as stack:
         transport = await stack.enter_async_context(Transport(credentials, user_agent=f"pykubelet/{VERSION}"))
         client = Client(transport)
+        identities = await stack.enter_async_context(Tasks())
+        identities.start("identity", lambda: who.run(credentials, client), restart=RESTART)
+        await who.begun(at_most=_BOOTSTRAP_PATIENCE)
         runtime_channel = await stack.enter_async_context(channel.open_channel(settings.container_runtime_endpoint))
         image_endpoint = settings.image_service_endpoint or settings.container_runtime_endpoint
         image_channel = await stack.enter_async_context(channel.open_channel(image_endpoint))
         runtime = Runtime(runtime_channel, timeout=settings.runtime_request_timeout)
         images = Images(image_channel, timeout=settings.runtime_request_timeout)
-        health = RuntimeHealth(runtime, clock=SystemClock())
+        health = RuntimeHealth(runtime, clock=clock)
         loop = await stack.enter_async_context(
             wiring.PodLoop(settings, options, client=client, services=(runtime, images), health=health)
         )
@@ -82,6 +98,11 @@ async def _run(settings: Settings, options: Options) -> None:
             more=(StatsSummary(node.usage.summary),),
         )
         await stack.enter_async_context(serving.running(settings, host))
+        if settings.server_tls_bootstrap and not settings.tls_cert_file:
+            asked = identity.serving(options.node_name, options.node_ips)
+            signed = Store(options.certificates, "kubelet-server")
+            kept = Rotation(signed, asked, lambda: rotation.ask(client, signed, asked, clock=clock), clock=clock)
+            identities.start("serving identity", kept.run, restart=RESTART)
         tasks = await stack.enter_async_context(Tasks())
         tasks.start("events", loop.events.run, restart=RESTART)
         tasks.start("own-node", loop.node.run, restart=RESTART)
@@ -102,6 +123,10 @@ async def _run(settings: Settings, options: Options) -> None:
         tasks.start("probes", loop.probes.run)
         tasks.start("status", loop.reporter.run, restart=RESTART)
         tasks.start("pods", loop.run)
+        notifier = systemd.Notifier(os.environ)
+        stack.callback(notifier.stopping)
+        tasks.start("watchdog", lambda: notifier.keep_alive(lambda: True))
+        notifier.ready(f"node {options.node_name}")
         # What was imported lives as long as the process: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+from nodekit import systemd
 from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
@@ -97,6 +99,7 @@ async def _until_told(
 
 async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown: Callable[[], object]) -> None:
     clock, metrics, families = SystemClock(), Metrics(), _families()
+    notifier = systemd.Notifier(os.environ)
     health = Health(clock, timeout=2 * options.sync_period)
     health.expect(*families)
     async with Transport(wiring.credentials(options), user_agent=f"pyproxy/{VERSION}") as transport:
@@ -127,6 +130,7 @@ async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown:
                 # Told only of what comes after our own first load: that alone would be a notice for every element.
                 await sync.settled.wait()
                 _take_over(kernel)
+                notifier.ready("the rules stand")
                 inner.start("tables", tables.run, restart=_RESTART)
 
         def eligible() -> bool:
@@ -145,6 +149,7 @@ async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown:
             tasks.start("mirrors", world.run)
             tasks.start("health checks", checks.run, restart=_RESTART)
             tasks.start("proxy", begin)
+            tasks.start("watchdog", lambda: notifier.keep_alive(lambda: True))
             recorder.normal(_about(options.node), "Starting", message="")
 
 

@@ -20,7 +20,6 @@ NO_EFFECT: Final[dict[str, str]] = {
     "http_check_frequency": "static Pods come from files alone",
     "sync_frequency": "Pods are synced when something happens",
     "tls_curve_preferences": "OpenSSL's are used",
-    "server_tls_bootstrap": "the serving certificate is self-signed or from files",
     "read_only_port": "there is no port without authentication",
     "registry_pull_qps": _LIMITS,
     "registry_burst": _LIMITS,

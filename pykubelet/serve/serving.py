@@ -79,11 +79,16 @@ def pair_of(settings: Settings, host: Host) -> certificates.Pair:
     """The serving certificate: the one configured, the one a CSR brought, or a self-signed one."""
     if settings.tls_cert_file:
         return certificates.Pair(Path(settings.tls_cert_file), Path(settings.tls_private_key_file))
-    signed = host.cert_dir / "kubelet-server-current.pem"
-    if settings.server_tls_bootstrap and signed.exists():
-        return certificates.Pair(signed, signed)
+    if settings.server_tls_bootstrap and (signed := signed_pair(host)):
+        return signed
     now = dt.datetime.now(dt.UTC)
     return certificates.self_signed(host.cert_dir, node=host.node, addresses=host.addresses, now=now)
+
+
+def signed_pair(host: Host) -> certificates.Pair | None:
+    """The certificate that a signing request brought; it may come long after the server began."""
+    signed = host.cert_dir / "kubelet-server-current.pem"
+    return certificates.Pair(signed, signed) if signed.exists() else None
 
 
 def open_endpoints(host: Host, health: Health) -> list[Endpoint]:
@@ -127,7 +132,12 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[None]:
             secure = tls.context(settings, pair)
             guarded = server.application(routes(endpoints), guard=guard_of(settings, host))
             tasks = await stack.enter_async_context(Tasks())
-            tasks.start("serving certificate", lambda: tls.keep_fresh(secure, settings, pair))
+            asked = settings.server_tls_bootstrap and not settings.tls_cert_file
+
+            def newest() -> certificates.Pair:
+                return (signed_pair(host) if asked else None) or pair
+
+            tasks.start("serving certificate", lambda: tls.keep_fresh(secure, settings, newest))
             await stack.enter_async_context(server.listening(guarded, settings.address, settings.port, tls=secure))
             stack.callback(tasks.cancel)
         yield

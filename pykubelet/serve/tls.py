@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from pykubelet.config.settings import Settings
 from pykubelet.serve.certificates import Pair
 
-RELOAD = 60.0
+RELOAD = 10.0
 """Seconds between looks at the files."""
 VERSIONS = {
     "VersionTLS10": ssl.TLSVersion.TLSv1_2,  # nothing below 1.2 is offered
@@ -56,17 +57,17 @@ def stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-async def keep_fresh(made: ssl.SSLContext, settings: Settings, pair: Pair) -> None:
+async def keep_fresh(made: ssl.SSLContext, settings: Settings, newest: Callable[[], Pair]) -> None:
     """Give new connections what stands in the files, for as long as this runs.
 
     A CA that was taken out of its file is trusted until the agent restarts: OpenSSL can only add.
     """
     authority = settings.authentication.x509.client_ca_file
-    files = [pair.certificate, pair.key, *([Path(authority)] if authority else [])]
-    seen = [stamp(path) for path in files]
+    seen = _stamps(newest(), authority)
     while True:
         await asyncio.sleep(RELOAD)
-        now = [stamp(path) for path in files]
+        pair = newest()
+        now = _stamps(pair, authority)
         if now == seen:
             continue
         try:
@@ -78,3 +79,7 @@ async def keep_fresh(made: ssl.SSLContext, settings: Settings, pair: Pair) -> No
         else:
             seen = now
             log.info("serving certificate %s is read again", pair.certificate)
+
+
+def _stamps(pair: Pair, authority: str) -> list[tuple[int, int]]:
+    return [stamp(path) for path in (pair.certificate, pair.key, *([Path(authority)] if authority else []))]
