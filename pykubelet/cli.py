@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for warning in warnings:
             log.warning("%s", warning)
         app.main(settings, options)
-    except (errors.StartupError, auth.AuthError, configs.ConfigError, ValueError) as error:
+    except (errors.StartupError, auth.AuthError, configs.ConfigError, OSError, ValueError) as error:
         print(f"pykubelet: {error}", file=sys.stderr)
         return 1
     return 0
@@ -77,6 +77,8 @@ def _settings(given: argparse.Namespace) -> tuple[Settings, list[str]]:
 
 
 def _options(given: argparse.Namespace, settings: Settings) -> Options:
+    if given.kubeconfig is None:
+        raise errors.StartupError("--kubeconfig is missing: it says where the API server is and who this node is to it")
     return Options(
         node_name=(given.hostname_override or socket.gethostname()).strip().lower(),
         kubeconfig=given.kubeconfig,
