@@ -5,6 +5,7 @@ Source: pkg/kubelet/cm (cgroup_manager_linux.go, pod_container_manager_linux.go)
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import signal
@@ -53,10 +54,10 @@ class Cgroups:
         self.update_pod(pod)
         return path
 
-    def update_pod(self, pod: Pod) -> None:
-        """Set the values the Pod asks for now."""
+    def update_pod(self, pod: Pod, *, memory: bool = True) -> None:
+        """Set the values the Pod asks for now, that of memory only if told so. OSError says which file."""
         values = cgroups.of_pod(pod, pids_limit=self._pids_limit, enforce_cpu_quota=self._enforce_cpu_quota)
-        self._set(self.parent(pod), values)
+        self._set(self.parent(pod), values if memory else dataclasses.replace(values, memory_limit=0))
 
     def weigh_burstable(self, pods: Iterable[Pod]) -> None:
         """Give the class of Burstable Pods the weight of all their requests together."""

@@ -13,6 +13,7 @@ from pykubelet.act.pod_memory import PodMemory
 from pykubelet.act.sandbox import Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.turns import Turns
+from pykubelet.decide import resize
 from pykubelet.errors import PodError
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
@@ -89,9 +90,12 @@ class Executor:
                 assert_never(action)
 
     async def _resize(self, memory: PodMemory, action: actions.ResizeContainer) -> None:
+        lower = resize.lowered_memory_limit(memory.grants.actuated.get(action.name), action.to)
+        if lower is not None:
+            await self._stopper.check_memory(action, lower)
         # The kernel lets no cgroup have more than the one around it: the Pod's grows first, and shrinks last.
         with contextlib.suppress(OSError):
-            self._cgroups.update_pod(memory.pod)
+            self._cgroups.update_pod(memory.pod, memory=lower is None)
         await self._stopper.resize(memory, action)
         try:
             self._cgroups.update_pod(memory.pod)

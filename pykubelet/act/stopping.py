@@ -59,6 +59,16 @@ class ContainerStopper:
         """Remove it from the runtime. Raises CriError."""
         await self._runtime.remove_container(container)
 
+    async def check_memory(self, action: ResizeContainer, limit: int) -> None:
+        """Raises PodError if the container uses more than `limit` bytes: to enforce that would kill it."""
+        try:
+            used = (await self._runtime.container_stats(action.container)).memory
+        except cri_errors.CriError as error:
+            raise PodError("ResizeError", error.detail) from error
+        if used is not None and used.usage is not None and used.usage >= limit:
+            message = f'attempting to set container "{action.name}" memory limit ({limit}) below current usage'
+            raise PodError("ResizeError", f"cannot decrease memory limits: {message} ({used.usage})")
+
     async def resize(self, memory: PodMemory, action: ResizeContainer) -> None:
         """Set the cgroup values the Pod asks for now. Raises PodError."""
         asked = lookup.spec_of(memory.pod, action.name)

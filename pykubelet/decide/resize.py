@@ -93,6 +93,13 @@ def change(state: PodState, container: Container) -> Change:
     return Change.RESTART if restarting & changed else Change.UPDATE
 
 
+def lowered_memory_limit(have: Actuated | None, to: Actuated) -> int | None:
+    """The memory limit (bytes) a container gets, if that is less than it has; None if it is not."""
+    new = _memory_limit(to)
+    old = _memory_limit(have) if have is not None else new
+    return new if new is not None and (old is None or new < old) else None
+
+
 def is_under_way(state: PodState) -> bool:
     """Whether a running container does not have yet what was granted."""
     running = {seen.name for seen in lookup.running(state.seen)}
@@ -148,6 +155,14 @@ def conditions_of(state: PodState) -> Iterator[PodCondition]:
 
 def _whole(have: Actuated) -> ResourceRequirements:
     return have.whole or ResourceRequirements()
+
+
+def _memory_limit(have: Actuated) -> int | None:
+    for asked in (have.own, _whole(have)):
+        limit = resources.amounts(asked.limits).get(resources.MEMORY)
+        if limit:
+            return limit.value
+    return None
 
 
 def _with(container: Container, grants: Mapping[str, ResourceRequirements]) -> Container:

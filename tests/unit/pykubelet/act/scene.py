@@ -99,7 +99,7 @@ class Told:
     def create_pod(self, pod: Pod) -> str:
         return self.parent(pod)
 
-    def update_pod(self, pod: Pod) -> None:
+    def update_pod(self, pod: Pod, *, memory: bool = True) -> None:
         return None
 
     async def remove_pod(self, pod: Pod) -> None:

@@ -152,3 +152,22 @@ def test_a_dead_container_shows_what_was_granted() -> None:
     given = state(pod(BIG), seen=PodRuntime(UID, "ns", "pod", (SANDBOX,), (dead,)), actuated={"a": Actuated(SMALL)})
     (shown,) = pod_status.of(given, pod_status.StatusContext(PodStatus()), now=NOW).container_statuses
     assert shown.resources == BIG
+
+
+@pytest.mark.parametrize(
+    ("have", "to", "lowered"),
+    [
+        pytest.param({"memory": "2Ki"}, {"memory": "1Ki"}, 1024, id="less than before"),
+        pytest.param({"memory": "1Ki"}, {"memory": "2Ki"}, None, id="more than before"),
+        pytest.param({}, {"memory": "1Ki"}, 1024, id="a limit where there was none"),
+        pytest.param({"cpu": "1"}, {"cpu": "100m"}, None, id="less of something else"),
+    ],
+)
+def test_a_lower_memory_limit_is_told_apart(have: dict[str, str], to: dict[str, str], lowered: int | None) -> None:
+    before, after = (Actuated(ResourceRequirements(limits=limits)) for limits in (have, to))
+    assert resize.lowered_memory_limit(before, after) == lowered
+
+
+def test_a_limit_is_inherited_from_the_pod() -> None:
+    whole = ResourceRequirements(limits={"memory": "1Ki"})
+    assert resize.lowered_memory_limit(Actuated(BIG), Actuated(BIG, whole)) == 1024
