@@ -113,7 +113,7 @@ class PodLoop:
         self._caller = Caller(runtime)
         self.probes = Probes(self._caller, events, wake=self._wake, clock=clock)
         self.mirrors = Mirrors(client, self.api_pods, self.desired, node=self.node, clock=clock)
-        self.reporter = Reporter(client, self.mirrors, clock=clock)
+        self.reporter = Reporter(client, self.api_pods, self.mirrors, clock=clock)
         self.cgroups = Cgroups(
             settings.cgroup_root or "/",
             pids_limit=max(settings.pod_pids_limit, 0),

@@ -30,6 +30,11 @@ class ApiPods:
         """Whether the API server does not answer just now."""
         return self._reflector.failing_since is not None
 
+    @property
+    def synced(self) -> bool:
+        """Whether the API has been asked: only then does no answer for a name mean that there is no such Pod."""
+        return self._reflector.synced.is_set()
+
     def mirror(self, key: meta.Key) -> Pod | None:
         """The mirror Pod of this name, if the API has one."""
         pod = self._reflector.store.get(key)

@@ -22,6 +22,7 @@ from pykubelet.model.ids import Uid
 from pykubelet.model.kinds import PODS
 from pykubelet.model.pod import Pod
 from pykubelet.model.status import PodStatus
+from pykubelet.report import ports
 from pykubelet.report.mirror import Mirrors, is_static
 
 _BACKOFF: Final = Backoff(base=0.2, cap=10.0, jitter=0.5)
@@ -53,8 +54,9 @@ class Reporter:
     `on_forget` of Pods that are gone.
     """
 
-    def __init__(self, client: Client, mirrors: Mirrors, *, clock: Clock) -> None:
+    def __init__(self, client: Client, pods: ports.ApiPods, mirrors: Mirrors, *, clock: Clock) -> None:
         self._client = client
+        self._pods = pods
         self._mirrors = mirrors
         self._clock = clock
         self.on_publish: list[Callable[[Pod, PodStatus], None]] = []
@@ -114,12 +116,16 @@ class Reporter:
 
     async def _deliver(self, entry: _Entry) -> float | None:
         static = is_static(entry.pod)
-        target: Pod | None = entry.pod
         if static:
             target = await self._mirrors.target(entry.pod, finished=entry.finished)
-            if target is None:
-                return None if entry.finished else _NO_MIRROR_YET
-        assert target is not None
+        else:
+            target = self._pods.get(entry.pod.key) if self._pods.synced else entry.pod
+            if target is None or target.uid != entry.pod.uid:
+                # The watch has told that it is gone, perhaps replaced: there is nobody left to tell.
+                entry.gone = True
+                return None
+        if target is None:
+            return None if entry.finished else _NO_MIRROR_YET
         target = _newer(target, entry.stored)
         wanted = status_merge.of(entry.pod, entry.status, target.status)
         change = patch.strategic(Pod(status=target.status), Pod(status=wanted), uid=target.uid)

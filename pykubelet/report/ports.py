@@ -10,7 +10,10 @@ from pykubelet.model.pod import Pod
 
 
 class ApiPods(Protocol):
-    """This node's Pods as the API has them (desired.apiserver)."""
+    """This node's Pods as the API has them (desired.apiserver); `synced` once it was asked."""
+
+    @property
+    def synced(self) -> bool: ...
 
     def get(self, key: meta.Key) -> Pod | None: ...
 
