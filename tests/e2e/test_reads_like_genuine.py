@@ -18,7 +18,7 @@ MAY_DIFFER = {
     r"\.metadata\.(uid|resourceVersion|creationTimestamp|managedFields|generateName)": "each object's own",
     r".*(Time|Timestamp|At)$": "when it happened",
     r".*\.(podIP|podIPs|podCIDR|podCIDRs|hostIP|hostIPs|addresses|containerID|bootID)\b.*": "each node's or Pod's own",
-    r"\.status\.(resources|allocatedResources)\b.*": "the genuine one reads the Pod's cgroup back (no limit: 2^63 bytes); "
+    r"\.status\.(resources|allocatedResources)\b.*": "the genuine one reads the cgroup back (no limit: 2^63); "
     "ours states them for Pods that ask for resources as a whole",
     r"\.spec\.volumes\[\d+\]\.name|.*\.volumeMounts\[\d+\]\.name": "the API server draws the token volume's name",
 }
