@@ -86,7 +86,7 @@ def _balance(key: ChainKey) -> list[Rule]:
     if key.number:
         if key.affinity:
             rules.append((rs.Translate(rs.CLIENT_KEY, Set.AFFINITY),))
-        rules.append((rs.Translate(_fields(key), _endpoints(key), slots=key.number),))
+        rules.append((rs.Translate(_fields(key), _endpoints(key), slots=key.number, hashed=key.maglev),))
     rules.append((rs.Drop(),))
     return rules
 

@@ -76,6 +76,7 @@ def _endpoint(address: Address, port: int, endpoint: service.SliceEndpoint, node
         serving=conditions.serving is not False,
         terminating=conditions.terminating is True,
         local=bool(node) and endpoint.node_name == node,
+        node=endpoint.node_name or "",
         zones=_NOBODY if hints is None else frozenset(zone.name for zone in hints.for_zones),
         nodes=_NOBODY if hints is None else frozenset(item.name for item in hints.for_nodes),
     )

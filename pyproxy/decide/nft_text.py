@@ -140,8 +140,10 @@ def _statement(statement: rs.Statement, family: Family) -> str:
             return f"{_fields(fields, family)} {'!= ' if negated else ''}@{one.spec.name}"
         case rs.Dispatch(fields, one):
             return f"{_fields(fields, family)} vmap @{one.spec.name}"
-        case rs.Translate(fields, one, slots):
+        case rs.Translate(fields, one, slots, hashed):
             drawn = f" . numgen random mod {slots}" if slots else ""
+            if hashed:
+                drawn = f" . jhash {ip} saddr . th sport mod {slots} seed {rs.HASH_SEED:#x}"
             return f"dnat {ip} addr . port to {_fields(fields, family)}{drawn} map @{one.spec.name}"
         case rs.Translated():
             return "ct status dnat"

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from pyproxy.decide import topology
+from pyproxy.decide import maglev, topology
 from pyproxy.model import keys
 from pyproxy.model.address import Address, Prefix
-from pyproxy.model.ports import Endpoint, ServicePort
+from pyproxy.model.ports import Balance, Endpoint, ServicePort
 from pyproxy.model.program import Backends, Frontend, Program
 from pyproxy.model.ruleset import ChainKey, Kind, Verdict
 
@@ -22,8 +22,8 @@ def build(
     `node_ip` inside a source range admits the Service's own addresses as sources too: a node that calls a load
     balancer's address it holds itself does so from that very address.
     """
-    cluster = arrange(_packed(choice.cluster), () if before is None else before.cluster)
-    local = arrange(_packed(choice.local), () if before is None else before.local)
+    cluster = _slots(port, choice.cluster, () if before is None else before.cluster)
+    local = _slots(port, choice.local, () if before is None else before.local)
     counts = {Backends.CLUSTER: len(cluster), Backends.LOCAL: len(local), Backends.NONE: 0}
     protocol = port.name.protocol
     internal = Backends.LOCAL if port.internal_local else Backends.CLUSTER
@@ -60,21 +60,22 @@ def _internal(port: ServicePort, key: bytes, backends: Backends, count: int, any
         return Frontend(key, ChainKey(Kind.REJECT))
     if not count:
         return Frontend(key, Verdict.DROP)
-    chain = ChainKey(Kind.CLUSTER, count, affinity=port.affinity_seconds > 0)
+    hashed = port.balance is Balance.MAGLEV
+    chain = ChainKey(Kind.CLUSTER, count, affinity=port.affinity_seconds > 0, maglev=hashed)
     return Frontend(key, chain, backends, affinity_seconds=port.affinity_seconds)
 
 
 def _external(
     port: ServicePort, key: bytes, counts: dict[Backends, int], ranges: tuple[Prefix, ...], anywhere: bool
 ) -> Frontend:
-    node_port, affinity = len(key) == 8, port.affinity_seconds > 0
+    node_port, affinity, hashed = len(key) == 8, port.affinity_seconds > 0, port.balance is Balance.MAGLEV
     if not anywhere:
         return Frontend(key, ChainKey(Kind.REJECT, ranges=bool(ranges)), sources=ranges)
     kind, backends, short = Kind.EXTERNAL, Backends.CLUSTER, None
     if port.external_local:
         kind, backends = Kind.LOCAL, Backends.LOCAL
-        short = ChainKey(Kind.SHORT, counts[Backends.CLUSTER], node_port, affinity)
-    chain = ChainKey(kind, counts[backends], node_port, affinity, bool(ranges))
+        short = ChainKey(Kind.SHORT, counts[Backends.CLUSTER], node_port, affinity, maglev=hashed)
+    chain = ChainKey(kind, counts[backends], node_port, affinity, bool(ranges), hashed)
     return Frontend(key, chain, backends, short, port.affinity_seconds, ranges)
 
 
@@ -93,8 +94,20 @@ def _sources(port: ServicePort, node_ip: Address | None) -> tuple[Prefix, ...]:
     return tuple(kept)
 
 
-def _packed(endpoints: Iterable[Endpoint]) -> tuple[bytes, ...]:
-    return tuple(keys.endpoint(endpoint.address, endpoint.port) for endpoint in endpoints)
+def _slots(port: ServicePort, endpoints: Iterable[Endpoint], before: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The endpoints in as many slots as their weight, or in those of a Maglev table.
+
+    When all that are left weigh nothing they count as one each: a weight is a wish, no reason to refuse.
+    """
+    shares = dict(port.node_weights)
+    weights = {keys.endpoint(e.address, e.port): shares.get(e.node, 1) for e in endpoints}
+    if not any(weights.values()):
+        weights = dict.fromkeys(weights, 1)
+    if port.balance is Balance.MAGLEV:
+        return maglev.table(weights)
+    if not port.node_weights:
+        return arrange(tuple(weights), before)
+    return tuple(backend for backend, weight in weights.items() for _ in range(weight))
 
 
 def arrange(wanted: tuple[bytes, ...], before: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -9,9 +9,10 @@ from typing import Final
 from pyproxy.model import address as addresses
 from pyproxy.model import service
 from pyproxy.model.address import Address, Family, Prefix
-from pyproxy.model.ports import PortName, Protocol, ServicePort
+from pyproxy.model.ports import Balance, PortName, Protocol, ServicePort
 
 DEFAULT_AFFINITY_SECONDS: Final = 10800
+MOST_WEIGHT: Final = 100
 _PROTOCOLS: Final = {protocol.name: protocol for protocol in Protocol}
 
 
@@ -57,9 +58,29 @@ def read(found: service.Service, family: Family) -> tuple[ServicePort, ...]:
                 health_check_node_port=(
                     spec.health_check_node_port if external_local and spec.type == "LoadBalancer" else 0
                 ),
+                balance=_balance(found),
+                node_weights=_node_weights(found),
             )
         )
     return tuple(ports)
+
+
+def _balance(found: service.Service) -> Balance:
+    """An unknown value is as none."""
+    wanted = found.metadata.annotations.get(service.BALANCE_ANNOTATION)
+    return Balance.MAGLEV if wanted == Balance.MAGLEV.value else Balance.RANDOM
+
+
+def _node_weights(found: service.Service) -> tuple[tuple[str, int], ...]:
+    """`n1=5,n2=0`: what does not read so is left out, and what is too much is the most."""
+    pairs = (
+        part.partition("=") for part in found.metadata.annotations.get(service.NODE_WEIGHTS_ANNOTATION, "").split(",")
+    )
+    return tuple(
+        (node.strip(), min(int(weight), MOST_WEIGHT))
+        for node, equals, weight in pairs
+        if equals and weight.strip().isascii() and weight.strip().isdigit() and len(weight) < 10
+    )
 
 
 def _is_port(number: int) -> bool:

@@ -152,7 +152,7 @@ class _Walk:
                 raise _Stop
             case rs.Dispatch(fields, one):
                 return self._dispatch(self.machine.sets[one].get(self._key(fields)))
-            case rs.Translate(fields, one, slots):
+            case rs.Translate(fields, one, slots, _):
                 return self._translate(fields, one, slots)
             case rs.Remember():
                 self.machine.sets[Set.AFFINITY][self._client()] = self._key(rs.BACKEND)

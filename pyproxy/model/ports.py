@@ -27,9 +27,19 @@ class PortName(NamedTuple):
         return f"{self.service}:{self.port}" if self.port else str(self.service)
 
 
+class Balance(enum.Enum):
+    """How new connections find an endpoint: the values of the Service annotation `pyproxy/balance`."""
+
+    RANDOM = "random"
+    MAGLEV = "maglev"
+
+
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """One port of a Service in one family. `affinity_seconds` 0 means no session affinity."""
+    """One port of a Service in one family. `affinity_seconds` 0 means no session affinity.
+
+    An endpoint on a node of `node_weights` gets that many shares of the connections, any other one.
+    """
 
     name: PortName
     cluster_ip: Address
@@ -42,6 +52,8 @@ class ServicePort:
     internal_local: bool = False
     external_local: bool = False
     health_check_node_port: int = 0
+    balance: Balance = Balance.RANDOM
+    node_weights: tuple[tuple[str, int], ...] = ()
 
     @property
     def externally_accessible(self) -> bool:
@@ -69,6 +81,7 @@ class Endpoint:
     serving: bool = True
     terminating: bool = False
     local: bool = False
+    node: str = ""
     zones: frozenset[str] = frozenset()
     nodes: frozenset[str] = frozenset()
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from pyproxy.model.address import Prefix
 
 TABLE: Final = "pyproxy"
+HASH_SEED: Final = 0x70796B75  # any number, as long as it is the same on every node
 
 
 class Field(enum.Enum):
@@ -105,6 +106,7 @@ class ChainKey(NamedTuple):
     node_port: bool = False
     affinity: bool = False
     ranges: bool = False
+    maglev: bool = False
 
     @property
     def name(self) -> str:
@@ -117,6 +119,8 @@ class ChainKey(NamedTuple):
             parts.append("affinity")
         if self.ranges:
             parts.append("ranges")
+        if self.maglev:
+            parts.append("maglev")
         return "-".join(parts)
 
 
@@ -210,11 +214,15 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Translate:
-    """dnat ip to fields [. numgen random mod slots] map @map; the next rule's turn when the map has no such key."""
+    """dnat ip to fields [. numgen random mod slots] map @map; the next rule's turn when the map has no such key.
+
+    `hashed` draws the slot by `jhash ip saddr . th sport` instead: the same for every packet of a connection, anywhere.
+    """
 
     fields: tuple[Field, ...]
     map: Set
     slots: int = 0
+    hashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

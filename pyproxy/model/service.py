@@ -8,6 +8,8 @@ from nodekit.objects.resource import Resource
 PROXY_NAME_LABEL: Final = "service.kubernetes.io/service-proxy-name"
 HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
+BALANCE_ANNOTATION: Final = "pyproxy/balance"
+NODE_WEIGHTS_ANNOTATION: Final = "pyproxy/node-weights"
 TRIGGER_TIME_ANNOTATION: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 
 

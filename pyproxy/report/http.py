@@ -77,9 +77,12 @@ async def serving(app: web.Application, bind: str, *, name: str) -> AsyncIterato
 
 async def _listen(runner: web.AppRunner, bind: str, name: str) -> None:
     host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    # To everyone else, and to Go, the unspecified IPv6 address means both families; asyncio takes it at its word.
+    address = None if host in ("", "::") else host
     while True:
         try:
-            await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
+            await web.TCPSite(runner, address, int(port)).start()
         except OSError as error:
             log.error("%s can't listen on %s: %s; tried again in 5s", name, bind, error.strerror)
             await asyncio.sleep(5)

@@ -6,6 +6,7 @@ One node's namespace with three backends, a Pod that calls and an outsider, each
 import contextlib
 import os
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from pyproxy.model import address as addresses
 from pyproxy.model import keys
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Address, Family, Prefix
-from pyproxy.model.ports import Endpoint, PortName, Protocol, ServicePort
+from pyproxy.model.ports import Balance, Endpoint, PortName, Protocol, ServicePort
 from pyproxy.model.transaction import Transaction
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -325,6 +326,23 @@ def test_a_client_with_affinity_keeps_its_backend_until_that_leaves(node: Node) 
     assert third not in (second, "TimeoutError")
 
 
+def test_maglev_gives_a_connection_the_same_backend_each_time(node: Node) -> None:
+    node.serve(*BACKENDS, balance=Balance.MAGLEV)
+    assert node.reached(POD, node.plan.cluster_ip) == set(BACKENDS)
+    family = socket.AF_INET6 if node.plan.family is Family.IPV6 else socket.AF_INET
+    for port in (40001, 40002, 40003):
+        answers = set()
+        for _ in range(3):
+            with node.lab.inside(POD), socket.socket(family, socket.SOCK_STREAM) as one:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.bind((node.plan.hosts[POD], port))
+                one.settimeout(1)
+                one.connect((node.plan.cluster_ip, 80))
+                answers.add(one.recv(100).split()[0])
+        assert len(answers) == 1
+
+
 def test_every_row_of_changes_leaves_just_what_a_whole_would(node: Node) -> None:
     for backends in (BACKENDS, ("b1",), ("b3", "b2"), (), ("b2",)):
         node.serve(*backends, node_port=30080, affinity_seconds=10, external_local=True)
@@ -340,6 +358,7 @@ def test_nft_prints_every_rule_and_says_nothing_else(node: Node) -> None:
     node.serve(*BACKENDS, node_port=30080, external_local=True, affinity_seconds=10800,
                vips=(ip(node.plan.external_ip),), source_ranges=(node.plan.pods,))  # fmt: skip
     node.serve(name="nothing", port=81)
+    node.serve(*BACKENDS, name="hashed", port=82, balance=Balance.MAGLEV)
     listed = node.lab.nft("list", "ruleset")
     assert (listed.returncode, listed.stderr) == (0, "")
     for chain in node.kernel.chain_names(node.plan.family):
@@ -355,6 +374,7 @@ def test_nft_reads_what_it_lists_and_what_a_dry_run_prints(node: Node, tmp_path:
     node.serve(*BACKENDS, node_port=30080, external_local=True,
                vips=(ip(node.plan.external_ip),), source_ranges=(node.plan.pods,))  # fmt: skip
     node.serve(name="nothing", port=81)
+    node.serve(*BACKENDS, name="hashed", port=82, balance=Balance.MAGLEV)
     for text in (node.lab.nft("list", "ruleset").stdout, nft_text.write(node.ruleset.whole())):
         path = tmp_path / "ruleset.nft"
         path.write_text("flush ruleset\n" + text)

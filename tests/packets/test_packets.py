@@ -12,7 +12,7 @@ from pyproxy.model import address as addresses
 from pyproxy.model import keys
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Address, Family, Prefix
-from pyproxy.model.ports import Endpoint, PortName, Protocol, ServicePort
+from pyproxy.model.ports import Balance, Endpoint, PortName, Protocol, ServicePort
 from pyproxy.model.ruleset import Set
 
 
@@ -308,3 +308,23 @@ def test_other_traffic_is_left_alone(node: Node) -> None:
     node.serve(w.far, node_port=30080)
     assert node.call(w.pod, w.outsider, 443) == Fate()
     assert node.call(w.outsider, w.node, 22) == Fate()
+
+
+def test_weights_give_nodes_their_share(node: Node) -> None:
+    w = node.world
+    far, near = replace(w.far, node="n2"), replace(w.near, node="n1")
+    node.serve(near, far, node_weights=(("n1", 3),))
+    found = []
+    for draw in range(4):
+        node.machine.draws = draw
+        found.append(node.call(w.pod, w.cluster_ip).backend)
+    assert sorted(found.count(b) for b in packed(w.near, w.far)) == [1, 3]
+    node.serve(far, node_weights=(("n2", 0),))
+    assert node.call(w.pod, w.cluster_ip).backend in packed(w.far)
+
+
+def test_maglev_reaches_every_endpoint_by_way_of_its_table(node: Node) -> None:
+    w = node.world
+    node.serve(w.near, w.far, balance=Balance.MAGLEV, node_port=30080, external_local=True)
+    assert node.reached(w.pod, w.cluster_ip) == packed(w.near, w.far)
+    assert node.reached(w.outsider, w.node, 30080) == packed(w.near)

@@ -60,8 +60,8 @@ def _statement(statement: Statement, family: Family) -> bytes:
             return _key(fields, family) + _expression("lookup", string(1, one.spec.name), u32(2, _register(0)), inverse)
         case rs.Dispatch(fields, one):
             return _key(fields, family) + _lookup(one, into=0)
-        case rs.Translate(fields, one, slots):
-            return _translate(fields, one, slots, family)
+        case rs.Translate():
+            return _translate(statement, family)
         case rs.Translated():
             return (
                 _expression("ct", u32(1, _register(0)), u32(2, _CT_STATUS))
@@ -127,15 +127,34 @@ def _load(field: Field, number: int, family: Family) -> bytes:
     assert_never(field)
 
 
-def _translate(fields: tuple[Field, ...], one: rs.Set, slots: int, family: Family) -> bytes:
-    load = _key(fields, family)
-    if slots:
-        after = _register(sets.length(fields, family) // 4)
-        load += _expression("numgen", u32(1, after), u32(2, slots), u32(3, 1), u32(4, 0))
+def _translate(statement: rs.Translate, family: Family) -> bytes:
+    after = sets.length(statement.fields, family) // 4
+    load = _key(statement.fields, family)
+    if statement.hashed:
+        # The key's registers come after the hash's, which may be as long as they are.
+        load = _hash(after, statement.slots, family) + load
+    elif statement.slots:
+        load += _expression("numgen", u32(1, _register(after)), u32(2, statement.slots), u32(3, 1), u32(4, 0))
     port = _register(family.value // 4)
     number = 2 if family is Family.IPV4 else 10
     nat = _expression("nat", u32(1, 1), u32(2, number), u32(3, _register(0)), u32(5, port))
-    return load + _lookup(one, into=_register(0)) + nat
+    return load + _lookup(statement.map, into=_register(0)) + nat
+
+
+def _hash(into: int, slots: int, family: Family) -> bytes:
+    """A slot by the caller's address and port, which are hashed in the registers the key is then loaded into."""
+    width = family.value // 4
+    port = _expression("payload", u32(1, _register(width)), u32(2, _TRANSPORT), u32(3, 0), u32(4, 2))
+    drawn = _expression(
+        "hash",
+        u32(1, _register(0)),
+        u32(2, _register(into)),
+        u32(3, family.value + 4),
+        u32(4, slots),
+        u32(5, rs.HASH_SEED),
+        u32(7, 0),
+    )
+    return _load(Field.SOURCE, 0, family) + port + drawn
 
 
 def _affinity(family: Family, *attributes: bytes) -> bytes:

@@ -47,7 +47,9 @@ def ep(address: str, port: int = 80, **fields: Any) -> Endpoint:
         pytest.param([{"addresses": []}, {"addresses": ["x"]}], [], id="what has no address is left out"),
         pytest.param([{"addresses": ["fd00::1"]}], [], id="an IPv6 address in an IPv4 slice is left out"),
         pytest.param(
-            [{"addresses": ["10.0.0.1"], "nodeName": "n1"}], [ep("10.0.0.1", local=True)], id="this node's are local"
+            [{"addresses": ["10.0.0.1"], "nodeName": "n1"}],
+            [ep("10.0.0.1", local=True, node="n1")],
+            id="this node's are local",
         ),
         pytest.param(
             [{"addresses": ["10.0.0.1"], "conditions": {"ready": False, "serving": True, "terminating": True}}],

@@ -1,0 +1,87 @@
+"""The health and metrics servers."""
+
+import asyncio
+import socket
+from datetime import timedelta
+
+import aiohttp
+import pytest
+
+from nodekit.aio import virtual
+from nodekit.aio.clock import SystemClock, VirtualClock
+from pyproxy.model.address import Family
+from pyproxy.report import http
+from pyproxy.report.health import Health
+from pyproxy.report.metrics import Metrics
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
+async def get(url: str) -> tuple[int, str]:
+    for _ in range(50):
+        try:
+            async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                return answer.status, await answer.text()
+        except aiohttp.ClientConnectorError:
+            await asyncio.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
+
+
+@pytest.mark.parametrize(
+    ("bind", "host"),
+    [
+        pytest.param("0.0.0.0:{}", "127.0.0.1", id="IPv4"),
+        pytest.param("[::]:{}", "127.0.0.1", id="the unspecified IPv6 address answers over IPv4"),
+        pytest.param("127.0.0.1:{}", "127.0.0.1", id="one address"),
+    ],
+)
+async def test_health_is_served_where_it_is_bound(bind: str, host: str) -> None:
+    health = Health(SystemClock(), timeout=60)
+    health.expect(Family.IPV4)
+    port = free_port()
+    app = http.health_app(health, Metrics(), eligible=lambda: False)
+    async with http.serving(app, bind.format(port), name="healthz"):
+        assert (await get(f"http://{host}:{port}/livez"))[0] == 503
+        health.updated(Family.IPV4)
+        assert (await get(f"http://{host}:{port}/livez"))[0] == 200
+        status, body = await get(f"http://{host}:{port}/healthz")
+    assert (status, '"nodeEligible":false' in body) == (503, True)
+
+
+async def test_the_genuine_metrics_are_there() -> None:
+    metrics = Metrics()
+    metrics.synced("IPv4", whole=True, seconds=0.1)
+    port = free_port()
+    app = http.metrics_app(metrics, mode="nftables", config=dict)
+    async with http.serving(app, f"127.0.0.1:{port}", name="metrics"):
+        _, body = await get(f"http://127.0.0.1:{port}/metrics")
+        mode = await get(f"http://127.0.0.1:{port}/proxyMode")
+    assert mode == (200, "nftables")
+    assert 'kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1.0' in body
+    assert 'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1.0' in body
+
+
+def test_a_change_that_waits_too_long_makes_it_unhealthy() -> None:
+    async def scenario() -> None:
+        health = Health(VirtualClock(), timeout=60)
+        health.expect(Family.IPV4, Family.IPV6)
+        assert not health.answer().healthy
+        health.updated(Family.IPV4)
+        health.updated(Family.IPV6)
+        health.queued()
+        await asyncio.sleep(59)
+        assert health.answer().healthy
+        await asyncio.sleep(2)
+        answer = health.answer()
+        assert not answer.healthy
+        assert answer.current_time - answer.last_updated == timedelta(seconds=61)
+        health.updated(Family.IPV4)
+        assert not health.answer().healthy
+        health.updated(Family.IPV6)
+        assert health.answer(True).healthy
+        assert not health.answer(False).healthy
+
+    virtual.run(scenario())
