@@ -30,7 +30,7 @@ from pykubelet.cri.images import Images
 from pykubelet.cri.runtime import Runtime
 from pykubelet.decide import identity
 from pykubelet.node_wiring import NodeLoop
-from pykubelet.observe import addresses, cri_events
+from pykubelet.observe import addresses
 from pykubelet.observe.runtime_health import RuntimeHealth
 from pykubelet.options import Options
 from pykubelet.serve import serving
@@ -104,25 +104,8 @@ async def _run(settings: Settings, options: Options) -> None:
             kept = Rotation(signed, asked, lambda: rotation.ask(client, signed, asked, clock=clock), clock=clock)
             identities.start("serving identity", kept.run, restart=RESTART)
         tasks = await stack.enter_async_context(Tasks())
-        tasks.start("events", loop.events.run, restart=RESTART)
-        tasks.start("own-node", loop.node.run, restart=RESTART)
+        loop.start(tasks, restart=RESTART)
         node.start(tasks, restart=RESTART)
-        tasks.start("mirrors", loop.mirrors.run, restart=RESTART)
-        tasks.start("desired", loop.api_pods.run, restart=RESTART)
-        tasks.start("desired-synced", loop.api_pods.wait_synced)
-        tasks.start("static-pods", loop.static_pods.run, restart=RESTART)
-        tasks.start("services", loop.services.run, restart=RESTART)
-        tasks.start("referenced", loop.referenced.run)
-        tasks.start("runtime-classes", loop.runtime_classes.run, restart=RESTART)
-        tasks.start("csi-drivers", loop.csi_drivers.run, restart=RESTART)
-        tasks.start("plugins", loop.plugins.run, restart=RESTART)
-        tasks.start("trust-bundles", loop.trust_bundles.run, restart=RESTART)
-        tasks.start("pod-certificates", loop.certificates.run, restart=RESTART)
-        tasks.start("relist", loop.relist.run, restart=RESTART)
-        tasks.start("cri-events", lambda: cri_events.run(runtime, loop.view, loop.relist), restart=RESTART)
-        tasks.start("probes", loop.probes.run)
-        tasks.start("status", loop.reporter.run, restart=RESTART)
-        tasks.start("pods", loop.run)
         notifier = systemd.Notifier(os.environ)
         stack.callback(notifier.stopping)
         tasks.start("watchdog", lambda: notifier.keep_alive(lambda: True))

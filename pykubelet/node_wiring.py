@@ -103,14 +103,14 @@ class NodeLoop:
             clock=clock,
         )
         self.csi_node = CSINodeReporter(client, node)
-        self.csi_node.drivers, self.csi_node.gone = pods.plugins.nodes, lambda: pods.plugins.gone
-        pods.plugins.subscribe(self.csi_node.wake)
-        self.facts.volumes_in_use = pods.csi.in_use
+        self.csi_node.drivers, self.csi_node.gone = pods.storage.plugins.nodes, lambda: pods.storage.plugins.gone
+        pods.storage.plugins.subscribe(self.csi_node.wake)
+        self.facts.volumes_in_use = pods.storage.csi.in_use
         self.lease = NodeLease(client, node, duration=settings.node_lease_duration_seconds, clock=clock)
         signals = Signals(self.usage, self.machine, pods_cgroup=pods_cgroup)
         self.evictions = Evictions(
             _eviction_rules(settings),
-            Eyes(signals.read, self.usage.by_pod, pods.image_collector.remove_unused),
+            Eyes(signals.read, self.usage.by_pod, pods.upkeep.images.remove_unused),
             pods.workers.memories,
             tell=recorder,
             clock=clock,

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import SystemClock
+from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from pykubelet.act.admission import NodeAdmission
 from pykubelet.act.cgroups import Cgroups
@@ -16,22 +19,13 @@ from pykubelet.act.container_inputs import Inputs, Node
 from pykubelet.act.containers import ContainerStarter, Reach
 from pykubelet.act.executor import Executor
 from pykubelet.act.files import PodFiles
-from pykubelet.act.housekeeping import Housekeeping
 from pykubelet.act.image_actions import ImageActions
-from pykubelet.act.image_gc import ImageCollector
 from pykubelet.act.images import Images
 from pykubelet.act.isolation import PodIsolation
-from pykubelet.act.log_rotation import LogRotation
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.user_namespaces import USER_IDS, UserNamespaces, subordinate_ids
-from pykubelet.act.volumes import VolumeManager, standard
-from pykubelet.act.volumes.csi import CSIVolumes
-from pykubelet.act.volumes.csi_data import CSIData
-from pykubelet.act.volumes.issuers import Issuers
-from pykubelet.act.volumes.pod_certificates import PodCertificates
-from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
 from pykubelet.decide import (
@@ -41,26 +35,22 @@ from pykubelet.decide import (
     downward,
     pod_status,
     pull_secrets,
-    references,
     security,
 )
-from pykubelet.decide.image_gc import Policy
 from pykubelet.desired.apiserver import ApiPods
-from pykubelet.desired.csi_drivers import CSIDrivers
 from pykubelet.desired.merge import Desired
 from pykubelet.desired.own_node import OwnNode
 from pykubelet.desired.referenced import Referenced
 from pykubelet.desired.runtime_classes import RuntimeClasses
 from pykubelet.desired.services import Services
 from pykubelet.desired.static_pods import StaticPods
-from pykubelet.desired.trust_bundles import TrustBundles
 from pykubelet.model import kinds
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime, RuntimeHandler
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import AuthConfig, DNSConfig
 from pykubelet.model.status import PodStatus
-from pykubelet.observe.plugins import Plugins
+from pykubelet.observe import cri_events
 from pykubelet.observe.probe_calls import Caller
 from pykubelet.observe.probes import Probes
 from pykubelet.observe.relist import Relist
@@ -71,14 +61,15 @@ from pykubelet.options import Options
 from pykubelet.report.events import Recorder
 from pykubelet.report.mirror import Mirrors
 from pykubelet.report.pod_status import Reporter
+from pykubelet.storage_wiring import Storage
+from pykubelet.upkeep_wiring import LOG_LINKS, Upkeep
 
-LOG_LINKS: Final = Path("/var/log/containers")
 NODE_PATIENCE: Final = 5.0
 """Seconds that the first look at the Node is waited for; without an API server static Pods run all the same."""
 
 
 class PodLoop:
-    """All that runs Pods. `async with` opens what probes need; `run` works until cancelled."""
+    """All that runs Pods. `async with` opens what probes need; `start` has it all run."""
 
     def __init__(
         self,
@@ -92,6 +83,7 @@ class PodLoop:
         runtime, image_service = services
         clock = SystemClock()
         self._options = options
+        self._runtime = runtime
         self.health = health
         self.under_pressure: Callable[[], frozenset[str]] = frozenset
         """The conditions of the node that keep new Pods away: MemoryPressure, DiskPressure, PIDPressure."""
@@ -121,22 +113,17 @@ class PodLoop:
         )
         files = PodFiles(options.root, cluster_domain=settings.cluster_domain)
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        self.trust_bundles = TrustBundles(client, changed=self._trust_bundles_changed)
-        self.certificates = PodCertificates(
-            client, node=options.node_name, recorder=events, wake=self._content_changed, now=_epoch(clock)
+        self.storage = Storage(
+            client,
+            options,
+            api=(self.referenced, events),
+            files=files,
+            facts=self._facts,
+            wake=self._content_changed,
+            changed=self._contents_changed,
+            memory=memory,
         )
-        tokens = Tokens(client, now=_epoch(clock))
-        issuers = Issuers(tokens, self.trust_bundles, self.certificates)
-        self.csi_drivers = CSIDrivers(client)
-        self.plugins = Plugins(options.root / "plugins_registry")
-        self.plugins.subscribe(self._plugins_changed)
-        csi_data = CSIData(options.root, node=options.node_name)
-        csi_parts = (self.plugins, self.csi_drivers)
-        self.csi = CSIVolumes(client, csi_data, parts=csi_parts, tokens=tokens, node=options.node_name)
-        volume_kinds = standard.kinds(
-            self.referenced, issuers, storage=(client, self.csi), facts=self._facts, memory_allocatable=memory
-        )
-        self.volumes = VolumeManager(files, volume_kinds, csi=self.csi, issuers=issuers, recorder=events)
+        volumes = self.storage.volumes
         self.runtime_classes = RuntimeClasses(client)
         isolation = PodIsolation(
             self.runtime_classes,
@@ -159,14 +146,14 @@ class PodLoop:
         )
         sandboxes = Sandboxes(runtime, self.cgroups, events, place=place)
         reach = Reach(view=self.view, recorder=events, clock=clock, host_ips=options.node_ips, log_links=LOG_LINKS)
-        inputs = Inputs(self.referenced, self.services, self.volumes, files, node=Node(facts, self._facts, isolation))
+        inputs = Inputs(self.referenced, self.services, volumes, files, node=Node(facts, self._facts, isolation))
         executor = Executor(
             sandboxes=sandboxes,
             starter=ContainerStarter(runtime, sandboxes=sandboxes, inputs=inputs, images=images, reach=reach),
             stopper=ContainerStopper(runtime, reach, node=facts),
             images=images,
             objects=self.referenced,
-            volumes=self.volumes,
+            volumes=volumes,
             cgroups=self.cgroups,
         )
         neighbours = Neighbours(
@@ -181,32 +168,16 @@ class PodLoop:
                 staying=self._staying,
                 conditions=self._conditions,
             ),
-            volumes=self.volumes,
+            volumes=volumes,
             recorder=events,
         )
-        self.housekeeping = Housekeeping(
-            self.volumes, files, self.cgroups, known=self._is_known, log_links=LOG_LINKS, clock=clock
+        self.upkeep = Upkeep(
+            settings,
+            services=services,
+            holds=(volumes, files, self.cgroups),
+            seen=(self.view, events),
+            known=self._is_known,
         )
-        self.log_rotation = LogRotation(
-            runtime,
-            containers=self.view.containers,
-            largest=settings.container_log_max_size.value,
-            most=settings.container_log_max_files,
-            clock=clock,
-        )
-        self.image_collector = ImageCollector(
-            image_service,
-            Policy(
-                high_percent=settings.image_gc_high_threshold_percent,
-                low_percent=settings.image_gc_low_threshold_percent,
-                min_age=settings.image_minimum_gc_age,
-                max_age=settings.image_maximum_gc_age,
-            ),
-            containers=self.view.containers,
-            tell=lambda reason, message: events.of_node("Warning", reason, message),
-            clock=clock,
-        )
-        self._log_period = settings.container_log_monitor_interval
         backoff = settings.crash_loop_back_off.max_container_restart_period
         self.workers = PodWorkers(
             neighbours, executor, context=self._context, clock=clock, max_restart_delay=backoff or 300.0
@@ -222,7 +193,26 @@ class PodLoop:
     ) -> None:
         await self._caller.__aexit__(kind, error, trace)
 
-    async def run(self) -> None:
+    def start(self, tasks: Tasks, *, restart: Backoff) -> None:
+        """Have it all run."""
+        start = functools.partial(tasks.start, restart=restart)
+        start("events", self.events.run)
+        start("own-node", self.node.run)
+        start("mirrors", self.mirrors.run)
+        start("desired", self.api_pods.run)
+        start("static-pods", self.static_pods.run)
+        start("services", self.services.run)
+        start("runtime-classes", self.runtime_classes.run)
+        start("relist", self.relist.run)
+        start("cri-events", lambda: cri_events.run(self._runtime, self.view, self.relist))
+        start("status", self.reporter.run)
+        self.storage.start(tasks, restart=restart)
+        tasks.start("desired-synced", self.api_pods.wait_synced)
+        tasks.start("referenced", self.referenced.run)
+        tasks.start("probes", self.probes.run)
+        tasks.start("pods", self._run)
+
+    async def _run(self) -> None:
         """Work on Pods once the runtime has been seen: what it already runs is not to be started again."""
         await self.relist.synced.wait()
         with contextlib.suppress(TimeoutError):
@@ -234,9 +224,7 @@ class PodLoop:
             await self.desired.wait_synced()
             for uid in self.view.uids():
                 self.workers.wake(uid)
-            tasks.create_task(self.housekeeping.run(), name="housekeeping")
-            tasks.create_task(self.log_rotation.run(self._log_period), name="log rotation")
-            tasks.create_task(self.image_collector.run(), name="image collector")
+            tasks.create_task(self.upkeep.run(), name="upkeep")
 
     def _wake(self, uid: Uid) -> None:
         self.workers.wake(uid)
@@ -263,14 +251,9 @@ class PodLoop:
     def _content_changed(self, uid: Uid) -> None:
         self.workers.content_changed(uid)
 
-    def _plugins_changed(self) -> None:
+    def _contents_changed(self, which: Callable[[Pod], bool]) -> None:
         for pod in self.workers.memories.active():
-            if any(volume.csi or volume.persistent_volume_claim or volume.ephemeral for volume in pod.spec.volumes):
-                self.workers.content_changed(pod.uid)
-
-    def _trust_bundles_changed(self) -> None:
-        for pod in self.workers.memories.active():
-            if references.wants_trust_bundles(pod):
+            if which(pod):
                 self.workers.content_changed(pod.uid)
 
     def _facts(self, pod_ips: tuple[str, ...]) -> downward.Facts:
@@ -283,7 +266,10 @@ class PodLoop:
         return pod_status.StatusContext(
             previous=previous,
             host_ips=self._options.node_ips,
-            runtime=container_status.Runtime(termination_messages=messages),
+            runtime=container_status.Runtime(
+                termination_messages=messages,
+                recursive_read_only=any(h.recursive_read_only_mounts for h in self._handlers() if not h.name),
+            ),
         )
 
     def _credentials(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
@@ -306,10 +292,6 @@ class ServedPods:
     def all(self) -> list[Pod]:
         """Every Pod of this node."""
         return self._workers.memories.known()
-
-
-def _epoch(clock: SystemClock) -> Callable[[], float]:
-    return lambda: clock.now().timestamp()
 
 
 def _ids_per_pod(settings: Settings) -> int:

@@ -1,0 +1,78 @@
+"""Puts together what volumes are made of: their kinds, storage drivers, tokens, certificates and trust bundles."""
+
+from collections.abc import Callable
+
+from nodekit.aio.backoff import Backoff
+from nodekit.aio.clock import SystemClock
+from nodekit.aio.tasks import Tasks
+from nodekit.kube.client import Client
+from pykubelet.act.files import PodFiles
+from pykubelet.act.volumes import VolumeManager, standard
+from pykubelet.act.volumes.csi import CSIVolumes
+from pykubelet.act.volumes.csi_data import CSIData
+from pykubelet.act.volumes.issuers import Issuers
+from pykubelet.act.volumes.pod_certificates import PodCertificates
+from pykubelet.act.volumes.tokens import Tokens
+from pykubelet.decide import downward, references
+from pykubelet.desired.csi_drivers import CSIDrivers
+from pykubelet.desired.referenced import Referenced
+from pykubelet.desired.trust_bundles import TrustBundles
+from pykubelet.model.ids import Uid
+from pykubelet.model.pod import Pod
+from pykubelet.observe.plugins import Plugins
+from pykubelet.options import Options
+from pykubelet.report.events import Recorder
+
+
+class Storage:
+    """`volumes` is what Pods are given. `changed(which)` is called when Pods for which `which(pod)` is true may want
+    their volumes filled again, `wake(uid)` for one Pod; `memory` is the node's, in bytes."""
+
+    def __init__(
+        self,
+        client: Client,
+        options: Options,
+        *,
+        api: tuple[Referenced, Recorder],
+        files: PodFiles,
+        facts: Callable[[tuple[str, ...]], downward.Facts],
+        wake: Callable[[Uid], None],
+        changed: Callable[[Callable[[Pod], bool]], None],
+        memory: int,
+    ) -> None:
+        referenced, events = api
+        self._changed = changed
+        now = _epoch(SystemClock())
+        self.trust_bundles = TrustBundles(client, changed=self._trust_bundles_changed)
+        self.certificates = PodCertificates(client, node=options.node_name, recorder=events, wake=wake, now=now)
+        tokens = Tokens(client, now=now)
+        issuers = Issuers(tokens, self.trust_bundles, self.certificates)
+        self.csi_drivers = CSIDrivers(client)
+        self.plugins = Plugins(options.root / "plugins_registry")
+        self.plugins.subscribe(self._plugins_changed)
+        data = CSIData(options.root, node=options.node_name)
+        parts = (self.plugins, self.csi_drivers)
+        self.csi = CSIVolumes(client, data, parts=parts, tokens=tokens, node=options.node_name)
+        kinds = standard.kinds(referenced, issuers, storage=(client, self.csi), facts=facts, memory_allocatable=memory)
+        self.volumes = VolumeManager(files, kinds, csi=self.csi, issuers=issuers, recorder=events)
+
+    def start(self, tasks: Tasks, *, restart: Backoff) -> None:
+        """Have it all run."""
+        tasks.start("csi-drivers", self.csi_drivers.run, restart=restart)
+        tasks.start("plugins", self.plugins.run, restart=restart)
+        tasks.start("trust-bundles", self.trust_bundles.run, restart=restart)
+        tasks.start("pod-certificates", self.certificates.run, restart=restart)
+
+    def _plugins_changed(self) -> None:
+        self._changed(_wants_a_driver)
+
+    def _trust_bundles_changed(self) -> None:
+        self._changed(references.wants_trust_bundles)
+
+
+def _wants_a_driver(pod: Pod) -> bool:
+    return any(volume.csi or volume.persistent_volume_claim or volume.ephemeral for volume in pod.spec.volumes)
+
+
+def _epoch(clock: SystemClock) -> Callable[[], float]:
+    return lambda: clock.now().timestamp()
