@@ -9,7 +9,9 @@ import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+import msgspec
 
 from nodekit import systemd
 from nodekit.aio.backoff import Backoff
@@ -26,6 +28,7 @@ from pykubelet.act.identity.rotation import Rotation
 from pykubelet.act.identity.store import Store
 from pykubelet.config.settings import Settings
 from pykubelet.cri import channel
+from pykubelet.cri.errors import CriError
 from pykubelet.cri.images import Images
 from pykubelet.cri.runtime import Runtime
 from pykubelet.decide import identity
@@ -39,6 +42,8 @@ from pykubelet.serve.stats_summary import StatsSummary
 
 RESTART: Final = Backoff(base=0.5, cap=30.0)
 """How long a loop that crashed waits before it runs again."""
+RUNTIME_PATIENCE: Final = 60.0
+"""Seconds that a runtime is waited for at the start, before the configured cgroup driver is believed."""
 
 _BOOTSTRAP_PATIENCE: Final = 20.0
 """How many seconds a start waits for the first certificate before static Pods are run without one."""
@@ -78,12 +83,13 @@ async def _run(settings: Settings, options: Options) -> None:
         image_channel = await stack.enter_async_context(channel.open_channel(image_endpoint))
         runtime = Runtime(runtime_channel, timeout=settings.runtime_request_timeout)
         images = Images(image_channel, timeout=settings.runtime_request_timeout)
+        settings = msgspec.structs.replace(settings, cgroup_driver=await _cgroup_driver(runtime, settings))
         health = RuntimeHealth(runtime, clock=clock)
         loop = await stack.enter_async_context(
             wiring.PodLoop(settings, options, client=client, services=(runtime, images), health=health)
         )
         node = NodeLoop(settings, options, client=client, services=(runtime, images), pods=loop)
-        node.enforce()
+        await node.enforce()
         metrics = Metrics()
         host = Host(
             node=options.node_name,
@@ -113,3 +119,18 @@ async def _run(settings: Settings, options: Options) -> None:
         # What was imported lives as long as the process: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+
+
+async def _cgroup_driver(runtime: Runtime, settings: Settings) -> Literal["cgroupfs", "systemd"]:
+    """The runtime's word on it, which both must agree on; the configuration's if the runtime is silent."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RUNTIME_PATIENCE):
+            while True:
+                try:
+                    found = await runtime.cgroup_driver()
+                except CriError as error:
+                    log.info("waiting for the container runtime: %s", error)
+                    await asyncio.sleep(0.5)
+                else:
+                    return settings.cgroup_driver if found is None else found.value
+    return settings.cgroup_driver

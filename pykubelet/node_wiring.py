@@ -15,7 +15,7 @@ from pykubelet.act import eviction
 from pykubelet.act.eviction import Evictions, Eyes, Rules
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
-from pykubelet.decide import cgroups, node_resources, pressure, qos
+from pykubelet.decide import node_resources, pressure
 from pykubelet.model.machine import Pressure
 from pykubelet.observe import machine
 from pykubelet.observe.node_facts import NodeFactsGatherer
@@ -62,7 +62,7 @@ class NodeLoop:
         runtime, images = services
         node, recorder, self.health = pods.node, pods.events, pods.health
         clock = SystemClock()
-        pods_cgroup = cgroups.qos_parent(settings.cgroup_root or "/", qos.GUARANTEED)
+        pods_cgroup = pods.cgroups.of_all_pods
         self._node_name = options.node_name
         self._settings = settings
         self._runtime = runtime
@@ -122,10 +122,10 @@ class NodeLoop:
         self.health.subscribe(self.reporter.wake)
         node.subscribe(self.reporter.node_changed)
 
-    def enforce(self) -> None:
+    async def enforce(self) -> None:
         """Give the cgroup of all Pods what Pods may have. Raises OSError that names the file."""
         settings, groups = self._settings, self._pods.cgroups
-        groups.ensure_roots(
+        await groups.ensure_roots(
             node_resources.enforced(
                 self.machine,
                 for_agents=(settings.kube_reserved, settings.system_reserved),

@@ -14,6 +14,7 @@ from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from pykubelet.act.admission import NodeAdmission
+from pykubelet.act.cgroup_files import CgroupFiles
 from pykubelet.act.cgroups import Cgroups
 from pykubelet.act.container_inputs import Inputs, Node
 from pykubelet.act.containers import ContainerStarter, Reach
@@ -25,6 +26,7 @@ from pykubelet.act.isolation import PodIsolation
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
+from pykubelet.act.systemd_slices import SystemdSlices
 from pykubelet.act.user_namespaces import USER_IDS, UserNamespaces, subordinate_ids
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
@@ -106,8 +108,12 @@ class PodLoop:
         self.probes = Probes(self._caller, events, wake=self._wake, clock=clock)
         self.mirrors = Mirrors(client, self.api_pods, self.desired, node=self.node, clock=clock)
         self.reporter = Reporter(client, self.api_pods, self.mirrors, clock=clock)
+        cgroup_files = CgroupFiles()
         self.cgroups = Cgroups(
             settings.cgroup_root or "/",
+            files=cgroup_files,
+            running=self._running,
+            slices=SystemdSlices(unified=cgroup_files.unified) if settings.cgroup_driver == "systemd" else None,
             pids_limit=max(settings.pod_pids_limit, 0),
             enforce_cpu_quota=settings.cpu_cfs_quota,
         )
@@ -184,7 +190,7 @@ class PodLoop:
         )
 
     async def __aenter__(self) -> Self:
-        self.cgroups.ensure_roots()
+        await self.cgroups.ensure_roots()
         await self._caller.__aenter__()
         return self
 
@@ -244,6 +250,9 @@ class PodLoop:
 
     def _staying(self) -> list[Pod]:
         return self.workers.memories.staying()
+
+    def _running(self) -> list[Pod]:
+        return self.workers.memories.active()
 
     def _handlers(self) -> tuple[RuntimeHandler, ...]:
         return self.health.status.handlers if self.health.status else ()

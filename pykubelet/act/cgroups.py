@@ -1,196 +1,128 @@
-"""Makes and removes the cgroups of QoS classes and Pods, on cgroup v1 and v2, with the cgroupfs driver.
+"""Makes, weighs and removes the cgroups of QoS classes and Pods, by itself or through systemd.
 
-Source: pkg/kubelet/cm (cgroup_manager_linux.go, pod_container_manager_linux.go).
+Source: pkg/kubelet/cm (pod_container_manager_linux.go, qos_container_manager_linux.go).
 """
 
-import asyncio
-import contextlib
 import dataclasses
-import logging
-import os
-import signal
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
+from pykubelet.act.cgroup_files import CgroupFiles
 from pykubelet.decide import cgroups, qos
 from pykubelet.decide.cgroups import Values
 from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
 
-MOUNT = Path("/sys/fs/cgroup")
-_ATTEMPTS = 50
-_PAUSE = 0.1
+_CLASSES = (qos.GUARANTEED, qos.BURSTABLE, qos.BEST_EFFORT)
 
-log = logging.getLogger(__name__)
+
+class Slices(Protocol):
+    """systemd's slices (act.systemd_slices): it writes cgroups it knows anew, so it must know their values."""
+
+    async def set(self, name: str, values: Values) -> None: ...
+
+    async def stop(self, name: str) -> None: ...
 
 
 class Cgroups:
-    """`root` is the node's cgroupRoot (`/` or `/dev-n1`); everything stands below `<root>/kubepods`."""
+    """`root` is the node's cgroupRoot (`/` or `/dev-n1`); everything stands below `<root>/kubepods`.
 
-    def __init__(self, root: str, *, pids_limit: int = 0, enforce_cpu_quota: bool = True, mount: Path = MOUNT) -> None:
+    With `slices` (the systemd driver) each cgroup is a slice: `/kubepods.slice/kubepods-burstable.slice/...`.
+    `running()` are the Pods that ran before us.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        files: CgroupFiles,
+        slices: Slices | None = None,
+        running: Callable[[], Iterable[Pod]] = tuple,
+        pids_limit: int = 0,
+        enforce_cpu_quota: bool = True,
+    ) -> None:
         self._root = root
+        self._files = files
+        self._slices = slices
         self._pids_limit = pids_limit
         self._enforce_cpu_quota = enforce_cpu_quota
-        self._mount = mount
-        self.unified = (mount / "cgroup.controllers").exists()
-        self._tops = [mount] if self.unified else sorted(_v1_hierarchies(mount))
+        self._running = running
+        self._burstable: dict[Uid, int] | None = None
+        self.unified = files.unified
 
-    def ensure_roots(self, values: Values | None = None) -> None:
-        """Make kubepods (with the node's allocatable, if given) and the folders of the QoS classes."""
-        for class_ in (qos.GUARANTEED, qos.BURSTABLE, qos.BEST_EFFORT):
-            self._make(cgroups.qos_parent(self._root, class_))
-        self._set(cgroups.qos_parent(self._root, qos.BEST_EFFORT), Values(cpu_shares=2))
+    @property
+    def of_all_pods(self) -> str:
+        """The cgroup that all Pods stand below."""
+        return self._named(cgroups.qos_parent(self._root, qos.GUARANTEED))
+
+    async def ensure_roots(self, values: Values | None = None) -> None:
+        """Make kubepods (with the node's allocatable, if given) and the cgroups of the QoS classes."""
+        for class_ in _CLASSES:
+            await self._have(cgroups.qos_parent(self._root, class_), Values(cpu_shares=0))
+        await self._have(cgroups.qos_parent(self._root, qos.BEST_EFFORT), Values(cpu_shares=2))
         if values is not None:
-            self._set(cgroups.qos_parent(self._root, qos.GUARANTEED), values)
+            await self._have(cgroups.qos_parent(self._root, qos.GUARANTEED), values)
 
     def parent(self, pod: Pod) -> str:
         """The Pod's cgroup, as the runtime is told (cgroup_parent)."""
-        return cgroups.pod_path(self._root, pod)
+        return self._named(cgroups.pod_path(self._root, pod))
 
-    def create_pod(self, pod: Pod) -> str:
+    async def create_pod(self, pod: Pod) -> str:
         """Make the Pod's cgroup with its values, or bring those up to date; its path. OSError says which file."""
-        path = self.parent(pod)
-        self._make(path)
-        self.update_pod(pod)
-        return path
+        await self.update_pod(pod)
+        return self.parent(pod)
 
-    def update_pod(self, pod: Pod, *, memory: bool = True) -> None:
+    async def update_pod(self, pod: Pod, *, memory: bool = True) -> None:
         """Set the values the Pod asks for now, that of memory only if told so. OSError says which file."""
         values = cgroups.of_pod(pod, pids_limit=self._pids_limit, enforce_cpu_quota=self._enforce_cpu_quota)
-        self._set(self.parent(pod), values if memory else dataclasses.replace(values, memory_limit=0))
+        values = values if memory else dataclasses.replace(values, memory_limit=0)
+        await self._have(cgroups.pod_path(self._root, pod), values)
+        await self.weigh((pod,))
 
-    def weigh_burstable(self, pods: Iterable[Pod]) -> None:
-        """Give the class of Burstable Pods the weight of all their requests together."""
-        self._set(cgroups.qos_parent(self._root, qos.BURSTABLE), cgroups.of_burstable(pods))
+    async def weigh(self, pods: Iterable[Pod]) -> None:
+        """Give the class of Burstable Pods the weight of all their requests together, these Pods included."""
+        before = self._burstable
+        # Until the first change the class keeps the weight that whoever was here before us gave it.
+        others = self._running() if before is None else ()
+        asked = {pod.uid: cgroups.requested_cpu(pod) for pod in (*others, *pods) if qos.of(pod) == qos.BURSTABLE}
+        self._burstable = {**(before or {}), **asked}
+        if self._burstable != before:
+            await self._weigh()
 
     async def remove_pod(self, pod: Pod) -> None:
         """End what is left in the Pod's cgroup and remove it. OSError when it stays busy for five seconds."""
         await self.remove(self.parent(pod))
+        if self._burstable is not None and self._burstable.pop(pod.uid, None) is not None:
+            await self._weigh()
 
     async def remove(self, path: str) -> None:
-        """As `remove_pod`, for a cgroup by its path."""
-        folders = [self._inside(top, path) for top in self._tops]
-        for attempt in range(_ATTEMPTS):
-            busy = [folder for folder in folders if not _remove_tree(folder)]
-            if not busy:
-                return
-            if attempt % 10 == 0:
-                for folder in busy:
-                    _kill_all(folder)
-            # The kernel frees a cgroup a little after its last process ended, and tells nobody.
-            await asyncio.sleep(_PAUSE)
-        raise OSError(f"cgroup {path} stays busy: {[str(folder) for folder in busy]}")
+        """As `remove_pod`, for a cgroup by the path that `pods` gives."""
+        if self._slices is not None:
+            await self._slices.stop(path.rsplit("/", 1)[-1])
+        await self._files.remove(path)
 
     def pods(self) -> dict[Uid, str]:
         """The Pods that have a cgroup, and its path."""
         found: dict[Uid, str] = {}
-        for class_ in (qos.GUARANTEED, qos.BURSTABLE, qos.BEST_EFFORT):
-            parent = cgroups.qos_parent(self._root, class_)
-            for top in self._tops:
-                with contextlib.suppress(FileNotFoundError):
-                    for entry in os.scandir(self._inside(top, parent)):
-                        if entry.is_dir() and entry.name.startswith("pod"):
-                            found[Uid(entry.name.removeprefix("pod"))] = f"{parent}/{entry.name}"
+        for class_ in _CLASSES:
+            parent = self._named(cgroups.qos_parent(self._root, class_))
+            for name in self._files.below(parent):
+                uid = cgroups.uid_of(name)
+                if uid is not None:
+                    found[Uid(uid)] = f"{parent}/{name}"
         return found
 
-    def folder(self, path: str, controller: str) -> Path:
-        """Where a cgroup's files of one controller are."""
-        return self._inside(self._mount if self.unified else self._mount / controller, path)
+    async def _weigh(self) -> None:
+        path = cgroups.qos_parent(self._root, qos.BURSTABLE)
+        await self._have(path, Values(cpu_shares=cgroups.shares(sum((self._burstable or {}).values()))))
 
-    def _inside(self, top: Path, path: str) -> Path:
-        return top / path.lstrip("/")
+    async def _have(self, path: str, values: Values) -> None:
+        named = self._named(path)
+        if self._slices is not None:
+            await self._slices.set(named.rsplit("/", 1)[-1], values)
+        # On cgroup v1 systemd leaves out the controllers it does not use itself.
+        self._files.make(named)
+        self._files.set(named, values)
 
-    def _make(self, path: str) -> None:
-        for top in self._tops:
-            at = top
-            for step in path.strip("/").split("/"):
-                parent, at = at, at / step
-                if at.is_dir():
-                    continue
-                if self.unified:
-                    _delegate(parent)
-                at.mkdir(exist_ok=True)
-                if not self.unified:
-                    _copy_cpuset(parent, at)
-
-    def _set(self, path: str, values: Values) -> None:
-        for controller, file, text in _unified(values) if self.unified else _legacy(values):
-            target = self.folder(path, controller) / file
-            try:
-                target.write_text(text)
-            except FileNotFoundError:
-                log.debug("%s is not there: this kernel has no such limit", target)
-
-
-def _legacy(values: Values) -> Iterable[tuple[str, str, str]]:
-    """Controller, file and text, on cgroup v1."""
-    if values.cpu_shares:
-        yield "cpu", "cpu.shares", str(values.cpu_shares)
-    yield "cpu", "cpu.cfs_period_us", str(cgroups.PERIOD_US)
-    yield "cpu", "cpu.cfs_quota_us", str(values.cpu_quota_us or -1)
-    if values.memory_limit:
-        yield "memory", "memory.limit_in_bytes", str(values.memory_limit)
-    if values.pids_limit:
-        yield "pids", "pids.max", str(values.pids_limit)
-    for page in values.hugepages:
-        yield "hugetlb", f"hugetlb.{page.page_size}.limit_in_bytes", str(page.limit)
-
-
-def _unified(values: Values) -> Iterable[tuple[str, str, str]]:
-    """The same on cgroup v2; there is one tree, so the controller is no folder."""
-    if values.cpu_shares:
-        yield "", "cpu.weight", str(cgroups.weight(values.cpu_shares))
-    yield "", "cpu.max", f"{values.cpu_quota_us or 'max'} {cgroups.PERIOD_US}"
-    if values.memory_limit:
-        yield "", "memory.max", str(values.memory_limit)
-    if values.pids_limit:
-        yield "", "pids.max", str(values.pids_limit)
-    for page in values.hugepages:
-        yield "", f"hugetlb.{page.page_size}.max", str(page.limit)
-
-
-def _v1_hierarchies(mount: Path) -> set[Path]:
-    """One folder a hierarchy: cpu and cpuacct are often the same one under two names."""
-    found = set()
-    for entry in mount.iterdir():
-        real = entry.resolve()
-        if real.is_dir() and (real / "cgroup.procs").exists() and not (real / "cgroup.controllers").exists():
-            found.add(real)
-    return found
-
-
-def _copy_cpuset(parent: Path, child: Path) -> None:
-    for name in ("cpuset.cpus", "cpuset.mems"):
-        if (child / name).exists() and not (child / name).read_text().strip():
-            (child / name).write_text((parent / name).read_text())
-
-
-def _delegate(parent: Path) -> None:
-    """Hand every controller this cgroup has to its children."""
-    have = (parent / "cgroup.controllers").read_text().split()
-    given = (parent / "cgroup.subtree_control").read_text().split()
-    for name in have:
-        if name not in given:
-            with contextlib.suppress(OSError):  # some kernels refuse single ones, such as cpu with real-time processes
-                (parent / "cgroup.subtree_control").write_text(f"+{name}")
-
-
-def _remove_tree(folder: Path) -> bool:
-    """Remove a cgroup and those below it; False if one is busy."""
-    for base, folders, _ in os.walk(folder, topdown=False):
-        for path in (*(os.path.join(base, name) for name in folders), base):
-            try:
-                os.rmdir(path)
-            except FileNotFoundError:
-                continue
-            except OSError:
-                return False
-    return True
-
-
-def _kill_all(folder: Path) -> None:
-    for base, _, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            for pid in Path(base, "cgroup.procs").read_text().split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
+    def _named(self, path: str) -> str:
+        return cgroups.as_slice(path) if self._slices is not None else path

@@ -95,10 +95,10 @@ class Executor:
             await self._stopper.check_memory(action, lower)
         # The kernel lets no cgroup have more than the one around it: the Pod's grows first, and shrinks last.
         with contextlib.suppress(OSError):
-            self._cgroups.update_pod(memory.pod, memory=lower is None)
+            await self._cgroups.update_pod(memory.pod, memory=lower is None)
         await self._stopper.resize(memory, action)
         try:
-            self._cgroups.update_pod(memory.pod)
+            await self._cgroups.update_pod(memory.pod)
         except OSError as error:
             raise PodError("ResizeError", f"the cgroup of the Pod cannot be changed: {error}") from error
 

@@ -47,7 +47,7 @@ class Sandboxes:
         try:
             for old in action.replaces:
                 await self._runtime.stop_sandbox(old)
-            self._cgroups.create_pod(pod)
+            await self._cgroups.create_pod(pod)
             spec = self.spec(pod, action.attempt, tell=True)
             await self._runtime.run_sandbox(spec)
         except (cri_errors.CriError, ConfigError, OSError) as error:

@@ -5,7 +5,6 @@ Names are paths below a hierarchy's root. Source: pkg/kubelet/cm (helpers_linux.
 
 import dataclasses
 import math
-from collections.abc import Iterable
 
 from pykubelet.decide import qos, resources
 from pykubelet.model.container import Container
@@ -62,6 +61,26 @@ def pod_path(root: str, pod: Pod) -> str:
     return f"{qos_parent(root, qos.of(pod))}/pod{pod.uid}"
 
 
+def as_slice(path: str) -> str:
+    """The systemd slice for a cgroup, with those it stands in: `/a/b` is `/a.slice/a-b.slice`.
+
+    A dash says "below" to systemd, so one inside a name becomes an underscore.
+    """
+    found, name = "", ""
+    for part in path.strip("/").split("/"):
+        name = f"{name}-{part.replace('-', '_')}" if name else part.replace("-", "_")
+        found += f"/{name}.slice"
+    return found
+
+
+def uid_of(name: str) -> str | None:
+    """The UID of the Pod whose cgroup or slice has this name; None if it is none of a Pod's."""
+    if name.endswith(".slice"):
+        last = name.removesuffix(".slice").rsplit("-", 1)[-1]
+        return last.removeprefix("pod").replace("_", "-") if last.startswith("pod") else None
+    return name.removeprefix("pod") if name.startswith("pod") else None
+
+
 def of_pod(pod: Pod, *, pids_limit: int = 0, enforce_cpu_quota: bool = True) -> Values:
     """A Pod's cgroup: a limit counts only if every container has one."""
     requests, limits = resources.pod_requests(pod), resources.pod_limits(pod)
@@ -80,14 +99,9 @@ def of_pod(pod: Pod, *, pids_limit: int = 0, enforce_cpu_quota: bool = True) -> 
     )
 
 
-def of_burstable(pods: Iterable[Pod]) -> Values:
-    """The cgroup of all Burstable Pods weighs as much as they request together."""
-    total = sum(
-        resources.pod_requests(pod).get(resources.CPU, resources.ZERO).milli
-        for pod in pods
-        if qos.of(pod) == qos.BURSTABLE
-    )
-    return Values(cpu_shares=shares(total))
+def requested_cpu(pod: Pod) -> int:
+    """What the Pod requests, in thousandths of a core; a QoS class weighs what its Pods request together."""
+    return resources.pod_requests(pod).get(resources.CPU, resources.ZERO).milli
 
 
 def of_container(

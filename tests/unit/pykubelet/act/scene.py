@@ -96,10 +96,10 @@ class Told:
     def parent(self, pod: Pod) -> str:
         return f"/kubepods/{pod.uid}"
 
-    def create_pod(self, pod: Pod) -> str:
+    async def create_pod(self, pod: Pod) -> str:
         return self.parent(pod)
 
-    def update_pod(self, pod: Pod, *, memory: bool = True) -> None:
+    async def update_pod(self, pod: Pod, *, memory: bool = True) -> None:
         return None
 
     async def remove_pod(self, pod: Pod) -> None:

@@ -1,0 +1,161 @@
+"""The cgroup file system, v1 and v2: makes and removes cgroups by their path, and writes their values.
+
+Source: pkg/kubelet/cm/cgroup_manager_linux.go, opencontainers/cgroups.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pykubelet.decide import cgroups
+from pykubelet.decide.cgroups import Values
+
+MOUNT = Path("/sys/fs/cgroup")
+_ATTEMPTS = 50
+_PAUSE = 0.1
+
+log = logging.getLogger(__name__)
+
+
+class CgroupFiles:
+    """`mount` is where the hierarchies are; `unified` whether that is the one of cgroup v2."""
+
+    def __init__(self, mount: Path = MOUNT) -> None:
+        self._mount = mount
+        self.unified = (mount / "cgroup.controllers").exists()
+        self._tops = [mount] if self.unified else sorted(_v1_hierarchies(mount))
+
+    def make(self, path: str) -> None:
+        """Make a cgroup in each hierarchy, and those above it."""
+        for top in self._tops:
+            at = top
+            for step in path.strip("/").split("/"):
+                parent, at = at, at / step
+                if at.is_dir():
+                    continue
+                if self.unified:
+                    _delegate(parent)
+                at.mkdir(exist_ok=True)
+                if not self.unified:
+                    _copy_cpuset(parent, at)
+
+    def set(self, path: str, values: Values) -> None:
+        """Write the values. OSError names the file."""
+        for controller, file, text in _unified(values) if self.unified else _legacy(values):
+            target = self.folder(path, controller) / file
+            try:
+                target.write_text(text)
+            except FileNotFoundError:
+                log.debug("%s is not there: this kernel has no such limit", target)
+
+    async def remove(self, path: str) -> None:
+        """End what is left in a cgroup and remove it. OSError when it stays busy for five seconds."""
+        folders = [_inside(top, path) for top in self._tops]
+        for attempt in range(_ATTEMPTS):
+            busy = [folder for folder in folders if not _remove_tree(folder)]
+            if not busy:
+                return
+            if attempt % 10 == 0:
+                for folder in busy:
+                    _kill_all(folder)
+            # The kernel frees a cgroup a little after its last process ended, and tells nobody.
+            await asyncio.sleep(_PAUSE)
+        raise OSError(f"cgroup {path} stays busy: {[str(folder) for folder in busy]}")
+
+    def exists(self, path: str) -> bool:
+        """Whether it is there in any hierarchy."""
+        return any(_inside(top, path).is_dir() for top in self._tops)
+
+    def below(self, path: str) -> Iterator[str]:
+        """The names of the cgroups directly below one, in whatever hierarchy."""
+        names: set[str] = set()
+        for top in self._tops:
+            with contextlib.suppress(FileNotFoundError):
+                names.update(entry.name for entry in os.scandir(_inside(top, path)) if entry.is_dir())
+        yield from sorted(names)
+
+    def folder(self, path: str, controller: str) -> Path:
+        """Where a cgroup's files of one controller are."""
+        return _inside(self._mount if self.unified else self._mount / controller, path)
+
+
+def _inside(top: Path, path: str) -> Path:
+    return top / path.lstrip("/")
+
+
+def _legacy(values: Values) -> Iterable[tuple[str, str, str]]:
+    """Controller, file and text, on cgroup v1."""
+    if values.cpu_shares:
+        yield "cpu", "cpu.shares", str(values.cpu_shares)
+    yield "cpu", "cpu.cfs_period_us", str(cgroups.PERIOD_US)
+    yield "cpu", "cpu.cfs_quota_us", str(values.cpu_quota_us or -1)
+    if values.memory_limit:
+        yield "memory", "memory.limit_in_bytes", str(values.memory_limit)
+    if values.pids_limit:
+        yield "pids", "pids.max", str(values.pids_limit)
+    for page in values.hugepages:
+        yield "hugetlb", f"hugetlb.{page.page_size}.limit_in_bytes", str(page.limit)
+
+
+def _unified(values: Values) -> Iterable[tuple[str, str, str]]:
+    """The same on cgroup v2; there is one tree, so the controller is no folder."""
+    if values.cpu_shares:
+        yield "", "cpu.weight", str(cgroups.weight(values.cpu_shares))
+    yield "", "cpu.max", f"{values.cpu_quota_us or 'max'} {cgroups.PERIOD_US}"
+    if values.memory_limit:
+        yield "", "memory.max", str(values.memory_limit)
+    if values.pids_limit:
+        yield "", "pids.max", str(values.pids_limit)
+    for page in values.hugepages:
+        yield "", f"hugetlb.{page.page_size}.max", str(page.limit)
+
+
+def _v1_hierarchies(mount: Path) -> set[Path]:
+    """One folder a hierarchy: cpu and cpuacct are often the same one under two names."""
+    found = set()
+    for entry in mount.iterdir():
+        real = entry.resolve()
+        if real.is_dir() and (real / "cgroup.procs").exists() and not (real / "cgroup.controllers").exists():
+            found.add(real)
+    return found
+
+
+def _copy_cpuset(parent: Path, child: Path) -> None:
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if (child / name).exists() and not (child / name).read_text().strip():
+            (child / name).write_text((parent / name).read_text())
+
+
+def _delegate(parent: Path) -> None:
+    """Hand every controller this cgroup has to its children."""
+    have = (parent / "cgroup.controllers").read_text().split()
+    given = (parent / "cgroup.subtree_control").read_text().split()
+    for name in have:
+        if name not in given:
+            with contextlib.suppress(OSError):  # some kernels refuse single ones, such as cpu with real-time processes
+                (parent / "cgroup.subtree_control").write_text(f"+{name}")
+
+
+def _remove_tree(folder: Path) -> bool:
+    """Remove a cgroup and those below it; False if one is busy."""
+    for base, folders, _ in os.walk(folder, topdown=False):
+        for path in (*(os.path.join(base, name) for name in folders), base):
+            try:
+                os.rmdir(path)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
+    return True
+
+
+def _kill_all(folder: Path) -> None:
+    for base, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            for pid in Path(base, "cgroup.procs").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
