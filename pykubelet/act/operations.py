@@ -53,9 +53,9 @@ class Operations:
         return True
 
     def cancel(self, uid: Uid, kinds: tuple[type[Action], ...]) -> None:
-        """Ask the operations of these kinds to end."""
+        """Ask the operations of these kinds to end. Asking again does not hurry them."""
         for operation in list(self._running.get(uid, {}).values()):
-            if isinstance(operation.action, kinds):
+            if isinstance(operation.action, kinds) and not operation.task.cancelling():
                 operation.task.cancel()
 
     async def close(self) -> None:
@@ -91,9 +91,13 @@ async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
+        task.add_done_callback(_told_to_nobody)
         done, _ = await asyncio.wait([task], timeout=PATIENCE)
         if not done:
             task.cancel()
-        elif not task.cancelled() and (error := task.exception()):
-            log.debug("%s failed after it was cancelled: %s", task.get_name(), error)
         raise
+
+
+def _told_to_nobody(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.debug("it failed after it was cancelled: %s", error)

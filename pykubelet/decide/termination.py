@@ -27,7 +27,9 @@ def plan(draft: Draft, *, kill_at: float) -> Plan:
     for sandbox in state.seen.sandboxes:
         if sandbox.state is SandboxState.READY:
             draft.add(StopSandbox(sandbox.id))
-    if any(sandbox.state is SandboxState.READY for sandbox in state.seen.sandboxes):
+    # A sandbox reads as not ready before its network is gone: what is released next waits for the stop to end.
+    stopping = lookup.is_under_way(state, "stop-sandbox")
+    if stopping or any(sandbox.state is SandboxState.READY for sandbox in state.seen.sandboxes):
         return draft.plan()
     if not state.torn_down:
         draft.add(TearDown())

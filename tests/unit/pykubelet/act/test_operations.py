@@ -62,7 +62,8 @@ def test_stops(second: float, taken_over: bool) -> None:
     virtual.run(scenario())
 
 
-def test_a_cancelled_operation_keeps_its_key_until_its_call_has_ended() -> None:
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_cancelled_operation_keeps_its_key_until_its_call_has_ended(times: int) -> None:
     async def scenario() -> None:
         ended = Ended()
         running = Operations(ended)
@@ -73,8 +74,9 @@ def test_a_cancelled_operation_keeps_its_key_until_its_call_has_ended() -> None:
 
         running.start(UID, create, work)
         await asyncio.sleep(1)
-        running.cancel(UID, (actions.CreateSandbox,))
-        await asyncio.sleep(1)
+        for _ in range(times):
+            running.cancel(UID, (actions.CreateSandbox,))
+            await asyncio.sleep(1 / times)
         assert create.key in running.under_way(UID)
         await asyncio.sleep(2)
         assert ended.told == [(create, "CancelledError")]

@@ -4,11 +4,11 @@ import pytest
 
 from nodekit.objects.meta import ObjectMeta
 from pykubelet.decide import ending, pod_actions, termination
-from pykubelet.model.actions import Action, RunPreStop, StopContainer, StopReason
+from pykubelet.model.actions import Action, RunPreStop, StopContainer, StopReason, StopSandbox, TearDown
 from pykubelet.model.container import Container, Handler, Lifecycle, SleepAction
 from pykubelet.model.ids import ContainerId, SandboxId, Uid
 from pykubelet.model.observed import Container as Seen
-from pykubelet.model.observed import ContainerState, PodRuntime
+from pykubelet.model.observed import ContainerState, PodRuntime, Sandbox, SandboxState
 from pykubelet.model.pod import Pod, PodSpec
 from pykubelet.model.pod_state import Ending, EndingCause, PodState
 
@@ -76,6 +76,21 @@ PRE_STOP = RunPreStop(ContainerId("s2"), "s2", NOW + 30)
 )
 def test_order(given: PodState, now: float, wanted: list[Action]) -> None:
     assert list(pod_actions.of(given, now=now).actions) == wanted
+
+
+@pytest.mark.parametrize(
+    ("under_way", "wanted"),
+    [
+        pytest.param((StopSandbox(SandboxId("s")),), [], id="while its sandbox stops nothing is released"),
+        pytest.param((), [TearDown()], id="once its sandbox has stopped it is torn down"),
+    ],
+)
+def test_release(under_way: tuple[Action, ...], wanted: list[Action]) -> None:
+    seen = PodRuntime(
+        UID, "ns", "pod", (Sandbox(SandboxId("s"), UID, "ns", "pod", 0, SandboxState.NOT_READY, 1.0),), ()
+    )
+    given = state(seen=seen, under_way={action.key: action for action in under_way})
+    assert list(pod_actions.of(given, now=NOW).actions) == wanted
 
 
 def test_a_shorter_grace_takes_over() -> None:
