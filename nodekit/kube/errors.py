@@ -51,6 +51,12 @@ class Unauthorized(ApiError):
 class Forbidden(ApiError):
     """403: this identity may not do that."""
 
+    @property
+    def namespace_ends(self) -> bool:
+        """Whether it may not only because the namespace is being deleted: nothing is made there any more."""
+        causes = self.details.causes if self.details is not None else ()
+        return any(cause.reason == "NamespaceTerminating" for cause in causes)
+
 
 class NotFound(ApiError):
     """404: there is no such object, or no such kind."""

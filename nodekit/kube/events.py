@@ -91,7 +91,7 @@ class Recorder:
                 return
             except errors.ApiError as error:
                 if not error.transient:
-                    log.warning("the server refused an event, which is dropped: %s", error)
+                    log.log(_weight(error), "the server refused an event, which is dropped: %s", error)
                     return
                 log.info("an event could not be sent, %d tries left: %s", _TRIES - attempt - 1, error)
             # The first pause is random so that nodes do not come back all at once after an outage.
@@ -106,3 +106,11 @@ class Recorder:
             except errors.NotFound:
                 pass  # events live an hour: this one is told anew, with its count
         return await self._client.create(event.EVENTS, told.event)
+
+
+def _weight(refusal: errors.ApiError) -> int:
+    """How loud a refusal is: that a namespace goes before the last is told of its Pods is the way of things."""
+    expected = isinstance(refusal, errors.NotFound) or (
+        isinstance(refusal, errors.Forbidden) and refusal.namespace_ends
+    )
+    return logging.DEBUG if expected else logging.WARNING

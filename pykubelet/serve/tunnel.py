@@ -151,5 +151,7 @@ async def join(
 
 async def outward(request: web.Request, reader: asyncio.StreamReader, transport: asyncio.Transport) -> None:
     while data := await reader.read(BLOCK):
+        if transport.is_closing():
+            return  # the client has gone: a closed TLS transport takes no more
         transport.write(data)
         await request.writer.drain()

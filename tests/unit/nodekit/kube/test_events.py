@@ -10,7 +10,7 @@ from nodekit.aio import virtual
 from nodekit.aio.clock import VirtualClock
 from nodekit.kube import errors, events, fake
 from nodekit.kube.client import Client
-from nodekit.objects import event, meta
+from nodekit.objects import event, meta, status
 
 POD = meta.ObjectReference(api_version="v1", kind="Pod", namespace="default", name="web", uid="u")
 
@@ -63,9 +63,24 @@ def test_after_two_minutes_an_event_is_given_up(caplog: pytest.LogCaptureFixture
     assert "an event is dropped after 12 tries: Pulled a" in caplog.text
 
 
-def test_a_refused_event_is_dropped_at_once(caplog: pytest.LogCaptureFixture) -> None:
+TERMINATING = status.StatusDetails(causes=(status.StatusCause(reason="NamespaceTerminating"),))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "details", "warned"),
+    [
+        pytest.param(errors.Forbidden, None, True, id="a refusal is warned of"),
+        pytest.param(errors.Forbidden, TERMINATING, False, id="a namespace that goes is nothing to warn of"),
+        pytest.param(errors.NotFound, None, False, id="nor is one that has gone"),
+    ],
+)
+def test_a_refused_event_is_dropped_at_once(
+    refusal: type[errors.ApiError], details: status.StatusDetails | None, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     def refuse(request: object) -> bytes:
-        raise errors.Forbidden("create events", server="https://fake", code=403, message="the namespace terminates")
+        error = refusal("create events", server="https://fake", code=403, message="no")
+        error.details = details
+        raise error
 
     async def scenario() -> None:
         api = fake.FakeApi()
@@ -76,7 +91,8 @@ def test_a_refused_event_is_dropped_at_once(caplog: pytest.LogCaptureFixture) ->
             assert asyncio.get_running_loop().time() == 0
 
     virtual.run(scenario())
-    assert "the server refused an event, which is dropped" in caplog.text
+    said = [record for record in caplog.records if "the server refused an event, which is dropped" in record.message]
+    assert bool(said) is warned
 
 
 def test_a_flood_is_dropped_not_queued_for_ever(caplog: pytest.LogCaptureFixture) -> None:
