@@ -48,10 +48,14 @@ def write(folder: Path, files: Mapping[str, File], *, gid: int | None = None) ->
 
 
 def _current(folder: Path) -> Path | None:
+    """The folder `..data` names; None if there is none, or it names anything that is not ours to read and remove."""
     try:
-        return folder / os.readlink(folder / _DATA)
+        name = os.readlink(folder / _DATA)
     except OSError:
         return None
+    current = folder / name
+    ours = "/" not in name and name.startswith("..") and name not in ("..", _DATA, _NEW)
+    return current if ours and current.is_dir() and not current.is_symlink() else None
 
 
 def _same(current: Path, files: Mapping[str, File]) -> bool:

@@ -1,6 +1,5 @@
 """Gives a volume to the Pod's fsGroup. Source: pkg/volume/volume_linux.go."""
 
-import contextlib
 import os
 import stat
 from pathlib import Path
@@ -21,10 +20,11 @@ def apply(root: Path, pod: Pod, *, read_only: bool) -> None:
     policy = pod.spec.security_context.fs_group_change_policy
     if policy == "OnRootMismatch" and _is_right(root, group, read_only=read_only):
         return
-    for folder, _, names in os.walk(root, topdown=False):
-        for name in names:
-            _give(os.path.join(folder, name), group, read_only=read_only)
-        _give(folder, group, read_only=read_only)
+    # By descriptors: a Pod that has the volume too could swap a step of a path for a link out of it.
+    for _, folders, names, folder in os.fwalk(root, topdown=False):
+        for name in (*names, *folders):
+            _give(name, folder, group=group, read_only=read_only)
+    _give(str(root), None, group=group, read_only=read_only)
 
 
 def _is_right(root: Path, group: int, *, read_only: bool) -> bool:
@@ -33,13 +33,20 @@ def _is_right(root: Path, group: int, *, read_only: bool) -> bool:
     return found.st_gid == group and found.st_mode & wanted == wanted
 
 
-def _give(path: str, group: int, *, read_only: bool) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        found = os.lstat(path)
-        os.lchown(path, -1, group)
-        if stat.S_ISLNK(found.st_mode):
+def _give(name: str, folder: int | None, *, group: int, read_only: bool) -> None:
+    try:
+        found = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return
+    try:
+        os.chown(name, -1, group, dir_fd=folder, follow_symlinks=False)
+        old = os.fstat(found).st_mode
+        if stat.S_ISLNK(old):
             return
-        mode = stat.S_IMODE(found.st_mode) | (_READABLE if read_only else _WRITABLE)
-        if stat.S_ISDIR(found.st_mode):
+        mode = stat.S_IMODE(old) | (_READABLE if read_only else _WRITABLE)
+        if stat.S_ISDIR(old):
             mode |= stat.S_ISGID | _SEARCHABLE
-        os.chmod(path, mode)
+        # A descriptor of this kind can only be changed by its name in /proc.
+        os.chmod(f"/proc/self/fd/{found}", mode)
+    finally:
+        os.close(found)
