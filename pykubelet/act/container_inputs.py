@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 from pykubelet.act import ports
 from pykubelet.act.isolation import PodIsolation
 from pykubelet.act.pod_memory import PodMemory
-from pykubelet.decide import container_spec, critical, downward, environment, security
+from pykubelet.decide import container_spec, critical, downward, env_file, environment, security
 from pykubelet.decide.environment import ConfigError
 from pykubelet.model import observed
 from pykubelet.model.container import Container
@@ -112,12 +111,11 @@ class Inputs:
         return container_spec.of(pod, container, given, self._node.spec)
 
     def _file_value(self, pod: Pod, volume: str, path: str, key: str) -> str | None:
+        found = self._files.read_inside(self._volumes.host_path(pod, volume), path)
         try:
-            text = (Path(self._volumes.host_path(pod, volume)) / path).read_text(errors="surrogateescape")
-        except OSError as error:
-            raise ConfigError(f"couldn't parse env file: {error}") from error
-        lines = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
-        return {name.strip(): value.strip().strip("'\"") for name, equals, value in lines if equals}.get(key)
+            return env_file.value(found, key) or None
+        except ValueError as error:
+            raise ConfigError("couldn't parse env file") from error
 
 
 def _is_read_only(volume: Volume) -> bool:

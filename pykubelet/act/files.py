@@ -12,6 +12,8 @@ from pykubelet.decide.environment import ConfigError
 from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
 
+_ENV_FILE = 64 * 1024
+
 
 class PodFiles:
     """Below `<root>/pods/<uid>`, laid out as the genuine kubelet does."""
@@ -96,6 +98,23 @@ class PodFiles:
             os.close(opened)
         return str(target)
 
+    def read_inside(self, volume: str, path: str) -> str:
+        """The text of a file of environment variables in a volume, 64 KiB at most. ConfigError when there is none.
+
+        Whoever fills the volume cannot have a file of the node read.
+        """
+        try:
+            opened = _open_beneath(volume, path, make=False)
+            try:
+                if not stat.S_ISREG(os.fstat(opened).st_mode):
+                    raise ConfigError("couldn't parse env file")  # a pipe would be waited for
+                with open(f"/proc/self/fd/{opened}", "rb") as file:
+                    return file.read(_ENV_FILE).decode("utf-8", "surrogateescape")
+            finally:
+                os.close(opened)
+        except OSError as error:
+            raise ConfigError("couldn't parse env file") from error
+
 
 def _container_mount(pod: Pod, container: str, index: int) -> str:
     """The volume's name of a container's mount."""
@@ -106,8 +125,8 @@ def _container_mount(pod: Pod, container: str, index: int) -> str:
     raise ConfigError(f"the Pod has no container {container}")
 
 
-def _open_beneath(volume: str, path: str) -> int:
-    """An O_PATH descriptor of a path below a volume, each missing folder made. ConfigError when it leads out.
+def _open_beneath(volume: str, path: str, *, make: bool = True) -> int:
+    """An O_PATH descriptor of a path below a volume, missing folders made if told so. ConfigError when it leads out.
 
     Links that stay inside are followed first, as the files of a configMap volume are links; the walk then follows none,
     so a link that is swapped in meanwhile is met, and refused.
@@ -124,6 +143,8 @@ def _open_beneath(volume: str, path: str) -> int:
             try:
                 inner = os.open(step, flags, dir_fd=current)
             except FileNotFoundError:
+                if not make:
+                    raise
                 os.mkdir(step, mode & 0o777, dir_fd=current)
                 inner = os.open(step, flags | os.O_DIRECTORY, dir_fd=current)
                 os.chmod(f"/proc/self/fd/{inner}", mode)

@@ -87,8 +87,8 @@ def sub_path(mount: VolumeMount, values: Mapping[str, str]) -> str:
 def mount(wanted: VolumeMount, *, host_path: str, read_only: bool, handles_rro: bool) -> cri.Mount:
     """A volume's mount in the container. `read_only` is the volume's own; `handles_rro`: the runtime can do that."""
     mode = wanted.recursive_read_only or "Disabled"
-    if mode == "Enabled" and not handles_rro:
-        raise ConfigError("failed to resolve recursive read-only mode: not supported by the runtime")
+    if mode != "Disabled":
+        _check_recursive(wanted, handles_rro=handles_rro)
     path = wanted.mount_path if wanted.mount_path.startswith("/") else f"/{wanted.mount_path}"
     return cri.Mount(
         container_path=path,
@@ -97,6 +97,17 @@ def mount(wanted: VolumeMount, *, host_path: str, read_only: bool, handles_rro: 
         recursive_read_only=wanted.read_only and (mode == "Enabled" or (mode == "IfPossible" and handles_rro)),
         propagation=cri.MountPropagation(wanted.mount_propagation or "None"),
     )
+
+
+def _check_recursive(wanted: VolumeMount, *, handles_rro: bool) -> None:
+    """Source: resolveRecursiveReadOnly in kubelet_pods.go."""
+    asked = f'failed to resolve recursive read-only mode: volume "{wanted.name}" requested recursive read-only mode'
+    if not wanted.read_only:
+        raise ConfigError(f"{asked}, but it is not read-only")
+    if wanted.mount_propagation not in ("", "None"):
+        raise ConfigError(f'{asked}, but it is not compatible with propagation "{wanted.mount_propagation}"')
+    if wanted.recursive_read_only == "Enabled" and not handles_rro:
+        raise ConfigError(f"{asked}, but it is not supported by the runtime")
 
 
 def _mapped(mount: cri.Mount, user: cri.UserNamespace | None) -> cri.Mount:

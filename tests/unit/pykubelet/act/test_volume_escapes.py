@@ -98,6 +98,20 @@ def test_cve_2017_1002102_a_forged_data_link_has_nothing_removed(
     assert (volume / "a").read_text() == "2"
 
 
+def test_an_env_file_is_read_inside_its_volume_only(tmp_path: Path, outside: Path) -> None:
+    volume = _volume(tmp_path)
+    (volume / "env").symlink_to(outside / "key")
+    (volume / "own").write_text("A='1'")
+    (volume / "inside").symlink_to("own")
+    there = files.PodFiles(tmp_path, cluster_domain="cluster.local")
+    assert there.read_inside(str(volume), "inside") == "A='1'"
+    os.mkfifo(volume / "pipe")
+    for path in ("env", "missing/env", "pipe"):
+        with pytest.raises(ConfigError):
+            there.read_inside(str(volume), path)
+    assert not (volume / "missing").exists()
+
+
 class Nothing:
     """Stands in for what a manager has beside its files."""
 
