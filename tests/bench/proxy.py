@@ -115,6 +115,7 @@ class Lab:
     def __init__(self, server: apiserver.Server) -> None:
         self.server = server
         self._stack = contextlib.ExitStack()
+        self._api: http.client.HTTPSConnection | None = None
         self._filled = 0
         self._behind_probe = "bench-b1"
 
@@ -134,21 +135,30 @@ class Lab:
                 _run("ip", *command.split())
         for name in BACKENDS:
             self._stack.enter_context(_backend(name))
-        context = ssl._create_unverified_context()
-        self._api = http.client.HTTPSConnection(apiserver.ADDRESS, 6443, context=context)
-        self._api.connect()
-        self._ask("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}, "spec": {"podCIDR": "198.19.1.0/24"}})
+        self.connect()
+        self.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}, "spec": {"podCIDR": "198.19.1.0/24"}})
         address = {"status": {"addresses": [{"type": "InternalIP", "address": "198.18.0.11"}]}}
-        self._ask("PATCH", "/api/v1/nodes/n1/status", address)
+        self.ask("PATCH", "/api/v1/nodes/n1/status", address)
         self._write_probe("probe", PROBE)
         return self
 
+    def connect(self) -> None:
+        """A connection to the API server, which may be another one than before."""
+        if self._api is not None:
+            self._api.close()
+        context = ssl._create_unverified_context()
+        self._api = http.client.HTTPSConnection(apiserver.ADDRESS, 6443, context=context)
+        self._api.connect()
+
     def __exit__(self, *error: object) -> None:
+        if self._api is not None:
+            self._api.close()
         self._stack.close()
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Authorization": f"Bearer {apiserver.TOKEN}", "Content-Type": kind}
+        assert self._api is not None
         self._api.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self._api.getresponse()
         data = answer.read()
@@ -158,8 +168,10 @@ class Lab:
 
     def _write_probe(self, name: str, address: str) -> None:
         root = "/api/v1/namespaces/default/services"
-        self._ask("POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", _slice(name, ["198.19.1.11"]))
-        self._ask("POST", root, _service(name, address))
+        self.ask(
+            "POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", endpoint_slice(name, ["198.19.1.11"])
+        )
+        self.ask("POST", root, service(name, address))
 
     async def fill(self, size: int, endpoints: int) -> None:
         """Make it that many Services besides the probe."""
@@ -175,9 +187,12 @@ class Lab:
                     bodies = (
                         (
                             "/api/v1/namespaces/default/services",
-                            _service(f"s{number}", f"198.18.{65 + one}.{1 + other}"),
+                            service(f"s{number}", f"198.18.{65 + one}.{1 + other}"),
                         ),
-                        ("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", _slice(f"s{number}", backends)),
+                        (
+                            "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+                            endpoint_slice(f"s{number}", backends),
+                        ),
                     )
                     for path, body in bodies:
                         async with session.post(self.server.url + path, json=body) as answer:
@@ -188,7 +203,7 @@ class Lab:
         self._filled = max(self._filled, size)
 
     def measure(self, proxy: str, size: int, *, swaps: int) -> Sample:
-        with tempfile.TemporaryDirectory() as folder, _proxy(proxy, self.server, Path(folder)) as process:
+        with tempfile.TemporaryDirectory() as folder, proxy_process(proxy, self.server, Path(folder)) as process:
             began = time.perf_counter()
             self._until(PROBE, self._behind_probe, limit=300)
             cold = time.perf_counter() - began
@@ -213,7 +228,7 @@ class Lab:
     def _swap(self) -> float:
         self._behind_probe = next(name for name in BACKENDS if name != self._behind_probe)
         path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/probe"
-        self._ask("PATCH", path, {"endpoints": _endpoints([BACKENDS[self._behind_probe]])})
+        self.ask("PATCH", path, {"endpoints": endpoints_at([BACKENDS[self._behind_probe]])})
         taken = self._until(PROBE, self._behind_probe)
         time.sleep(0.1)
         return taken
@@ -221,41 +236,41 @@ class Lab:
     def _come_and_go(self) -> tuple[float, float]:
         self._write_probe("fresh", FRESH)
         come = self._until(FRESH, "bench-b1")
-        self._ask("DELETE", "/api/v1/namespaces/default/services/fresh")
-        self._ask("DELETE", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/fresh")
+        self.ask("DELETE", "/api/v1/namespaces/default/services/fresh")
+        self.ask("DELETE", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/fresh")
         gone = self._until(FRESH, None)
         time.sleep(0.1)
         return come, gone
 
     def _until(self, address: str, wanted: str | None, limit: float = 30) -> float:
         began = time.perf_counter()
-        while _call(address) != wanted:
+        while call(address) != wanted:
             if time.perf_counter() - began > limit:
                 raise AssertionError(f"{address} did not become {wanted} within {limit} s")
             time.sleep(0.0005)
         return time.perf_counter() - began
 
 
-def _service(name: str, address: str) -> dict[str, Any]:
+def service(name: str, address: str) -> dict[str, Any]:
     ports = [{"name": "p", "port": 80, "targetPort": 8080}]
     return {"metadata": {"name": name}, "spec": {"clusterIP": address, "ports": ports}}
 
 
-def _slice(name: str, addresses: list[str]) -> dict[str, Any]:
+def endpoint_slice(name: str, addresses: list[str]) -> dict[str, Any]:
     return {
         "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
         "addressType": "IPv4",
-        "endpoints": _endpoints(addresses),
+        "endpoints": endpoints_at(addresses),
         "ports": [{"name": "p", "port": 8080, "protocol": "TCP"}],
     }
 
 
-def _endpoints(addresses: list[str]) -> list[dict[str, Any]]:
+def endpoints_at(addresses: list[str]) -> list[dict[str, Any]]:
     return [{"addresses": [address], "conditions": {"ready": True}, "nodeName": "n1"} for address in addresses]
 
 
 @contextlib.contextmanager
-def _inside(name: str) -> Iterator[None]:
+def inside(name: str) -> Iterator[None]:
     netns.pushns(name)
     try:
         yield
@@ -263,8 +278,8 @@ def _inside(name: str) -> Iterator[None]:
         netns.popns()
 
 
-def _call(address: str) -> str | None:
-    with _inside(CLIENT), socket.socket() as one:
+def call(address: str) -> str | None:
+    with inside(CLIENT), socket.socket() as one:
         one.settimeout(0.01)  # what is dropped must not hide what comes next
         try:
             one.connect((address, 80))
@@ -274,7 +289,7 @@ def _call(address: str) -> str | None:
 
 
 def _connect_time() -> float:
-    with _inside(CLIENT), socket.socket() as one:
+    with inside(CLIENT), socket.socket() as one:
         began = time.perf_counter()
         one.connect((PROBE, 80))
         return time.perf_counter() - began
@@ -290,7 +305,7 @@ def _backend(name: str) -> Iterator[None]:
         f" c.sendall({name!r}.encode())\n"
         " c.close()\n"
     )
-    with _inside(name):
+    with inside(name):
         process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     try:
         yield
@@ -300,7 +315,7 @@ def _backend(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _proxy(name: str, server: apiserver.Server, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def proxy_process(name: str, server: apiserver.Server, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The proxy on empty tables; its tables go with it."""
     kubeconfig = server.kubeconfig("bench", user={"token": apiserver.TOKEN})
     config = folder / "config.yaml"
