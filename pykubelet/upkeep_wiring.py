@@ -8,7 +8,7 @@ from typing import Final
 from nodekit.aio.clock import SystemClock
 from pykubelet.act.cgroups import Cgroups
 from pykubelet.act.files import PodFiles
-from pykubelet.act.housekeeping import Housekeeping
+from pykubelet.act.housekeeping import Housekeeping, Places
 from pykubelet.act.image_gc import ImageCollector
 from pykubelet.act.log_rotation import LogRotation
 from pykubelet.act.volumes import VolumeManager
@@ -39,7 +39,8 @@ class Upkeep:
         view, recorder = seen
         clock = SystemClock()
         self._period = settings.container_log_monitor_interval
-        self._housekeeping = Housekeeping(*holds, known=known, log_links=LOG_LINKS, clock=clock)
+        places = Places(logs=Path(settings.pod_logs_dir), log_links=LOG_LINKS)
+        self._housekeeping = Housekeeping(*holds, known=known, places=places, clock=clock)
         self._logs = LogRotation(
             runtime,
             containers=view.containers,

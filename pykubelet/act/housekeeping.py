@@ -1,7 +1,9 @@
 """Removes what Pods that nobody knows any more left on this machine: folders, mounts, cgroups, links to logs."""
 
+import dataclasses
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,14 @@ PERIOD: Final = 30.0
 log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Places:
+    """Where Pods' logs are (`<namespace>_<name>_<uid>` each), and where the links to them."""
+
+    logs: Path
+    log_links: Path
+
+
 class Housekeeping:
     """Run it as a task once all sources of Pods are known. `known(uid)`: is it wanted, seen or worked on.
 
@@ -31,14 +41,14 @@ class Housekeeping:
         cgroups: Cgroups,
         *,
         known: Callable[[Uid], bool],
-        log_links: Path,
+        places: Places,
         clock: Clock,
     ) -> None:
         self._volumes = volumes
         self._files = files
         self._cgroups = cgroups
         self._known = known
-        self._log_links = log_links
+        self._places = places
         self._clock = clock
         self._suspects: set[Uid] = set()
 
@@ -51,7 +61,8 @@ class Housekeeping:
     async def sweep(self) -> None:
         """Look once, and remove what was unknown at the last look too."""
         paths = self._cgroups.pods()
-        unknown = {uid for uid in {*paths, *self._files.known()} if not self._known(uid)}
+        logs = {Uid(folder.name.rpartition("_")[2]): folder for folder in _folders(self._places.logs)}
+        unknown = {uid for uid in {*paths, *logs, *self._files.known()} if not self._known(uid)}
         for uid in unknown & self._suspects:
             log.info("what Pod %s left here is removed", uid)
             try:
@@ -59,10 +70,19 @@ class Housekeeping:
                     await self._cgroups.remove(paths[uid])
                 await self._volumes.remove(uid)
                 self._files.remove(uid)
+                if uid in logs:
+                    shutil.rmtree(logs[uid])
             except (OSError, PodError) as error:
                 log.warning("what Pod %s left here stays for now: %s", uid, error)
         self._suspects = unknown
-        unlink_dangling(self._log_links)
+        unlink_dangling(self._places.log_links)
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
 
 
 def unlink_dangling(folder: Path) -> None:
