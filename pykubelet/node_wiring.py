@@ -1,7 +1,9 @@
 """Puts together what concerns the Node as a whole: the runtime's health, the Node's status, its Lease."""
 
+import asyncio
 import dataclasses
 import functools
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +15,14 @@ from nodekit.metrics import Metrics
 from pykubelet import KUBERNETES_VERSION, VERSION
 from pykubelet.act import eviction
 from pykubelet.act.eviction import Evictions, Eyes, Rules
+from pykubelet.act.shutdown import Shutdown
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
-from pykubelet.decide import node_resources, pressure
+from pykubelet.decide import node_resources, pressure, shutdown
+from pykubelet.decide.shutdown import Step
 from pykubelet.model.machine import Pressure
 from pykubelet.observe import machine
+from pykubelet.observe.logind import Logind, LogindError
 from pykubelet.observe.node_facts import NodeFactsGatherer
 from pykubelet.observe.signals import Signals
 from pykubelet.observe.usage import Place, Usage
@@ -45,6 +50,11 @@ _CGROUP_V1: Final = (
 # Source: the buckets of the genuine kubelet's histograms of these names.
 _START_BUCKETS: Final = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200)
 _STATUS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 45, 60)
+
+_LOGIND_AGAIN: Final = 10.0
+"""Seconds until logind is looked for again when it cannot be reached."""
+
+log = logging.getLogger(__name__)
 
 
 class NodeLoop:
@@ -116,6 +126,12 @@ class NodeLoop:
             clock=clock,
         )
         self.evictions.changed = self.reporter.wake
+        self.shutdown = Shutdown(
+            _shutdown_steps(settings), pods.workers.memories, told=pods.reporter.settled, tell=recorder, clock=clock
+        )
+        self.shutdown.changed = self.reporter.wake
+        self.facts.problems.append(self.shutdown.problem)
+        pods.refuses_all = self.shutdown.refuses
         self.facts.pressure = self._pressure
         self.facts.problems.append(lambda: pods.relist.trouble() or "")
         pods.under_pressure = lambda: self.evictions.conditions
@@ -189,6 +205,17 @@ class NodeLoop:
         start("csi-node", self.csi_node.run)
         start("lease", self.lease.run)
         start("evictions", self.evictions.run)
+        if _shutdown_steps(self._settings):
+            start("shutdown", self._watch_shutdowns)
+
+    async def _watch_shutdowns(self) -> None:
+        while True:
+            try:
+                async with Logind() as logind:
+                    await self.shutdown.run(logind)
+            except LogindError as error:
+                log.error("a shutdown of the machine will not wait for Pods: %s", error)
+            await asyncio.sleep(_LOGIND_AGAIN)
 
     def _pressure(self) -> Pressure:
         found = self.evictions.conditions
@@ -197,6 +224,15 @@ class NodeLoop:
             disk=pressure.DISK_PRESSURE in found,
             pids=pressure.PID_PRESSURE in found,
         )
+
+
+def _shutdown_steps(settings: Settings) -> tuple[Step, ...]:
+    by_priority = settings.shutdown_grace_period_by_pod_priority
+    if by_priority:
+        return tuple(Step(one.priority, one.shutdown_grace_period_seconds) for one in by_priority)
+    return shutdown.steps(
+        total=settings.shutdown_grace_period, for_critical=settings.shutdown_grace_period_critical_pods
+    )
 
 
 def _eviction_rules(settings: Settings) -> Rules:

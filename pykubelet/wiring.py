@@ -39,6 +39,7 @@ from pykubelet.decide import (
     pull_secrets,
     security,
 )
+from pykubelet.decide.admission import Rejected
 from pykubelet.desired.apiserver import ApiPods
 from pykubelet.desired.merge import Desired
 from pykubelet.desired.own_node import OwnNode
@@ -89,6 +90,8 @@ class PodLoop:
         self.health = health
         self.under_pressure: Callable[[], frozenset[str]] = frozenset
         """The conditions of the node that keep new Pods away: MemoryPressure, DiskPressure, PIDPressure."""
+        self.refuses_all: Callable[[], Rejected | None] = lambda: None
+        """Why no Pod may come at all."""
         self._messages = TerminationMessages()
         self.node = OwnNode(client, name=options.node_name)
         self.events = events = Recorder(client, self.node, clock=clock)
@@ -173,6 +176,7 @@ class PodLoop:
                 active=self._active,
                 staying=self._staying,
                 conditions=self._conditions,
+                closed=self._closed,
             ),
             volumes=volumes,
             recorder=events,
@@ -241,6 +245,9 @@ class PodLoop:
             or self.view.get(uid) is not None
             or self.workers.memories.get(uid) is not None
         )
+
+    def _closed(self) -> Rejected | None:
+        return self.refuses_all()
 
     def _conditions(self) -> frozenset[str]:
         return self.under_pressure()

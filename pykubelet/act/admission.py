@@ -11,7 +11,8 @@ from pykubelet.model.pod_state import ResizePending
 
 class NodeAdmission:
     """`node()` is the Node as the API has it, `active()` the Pods that were admitted and have not ended, `staying()`
-    those of them that are not ending; `conditions()` what the node is short of (MemoryPressure, ...)."""
+    those of them that are not ending; `conditions()` what the node is short of (MemoryPressure, ...), `closed()` why
+    nobody may come at all."""
 
     def __init__(
         self,
@@ -20,16 +21,18 @@ class NodeAdmission:
         active: Callable[[], Iterable[Pod]],
         staying: Callable[[], Iterable[Pod]],
         conditions: Callable[[], frozenset[str]] = frozenset,
+        closed: Callable[[], Rejected | None] = lambda: None,
     ) -> None:
         self._node = node
         self._active = active
         self._staying = staying
         self._conditions = conditions
+        self._closed = closed
 
     def admit(self, pod: Pod) -> Rejected | None:
         """Why the Pod cannot run here; None if it can. While there is no Node yet every Pod may."""
         node = self._node()
-        refused = pressure.refuses(pod, self._conditions())
+        refused = self._closed() or pressure.refuses(pod, self._conditions())
         if refused is not None:
             return refused
         if node is None or not node.status.allocatable:

@@ -11,7 +11,6 @@ from pykubelet.config.settings import Settings
 _MANAGERS: Final = "there are no CPU, memory and topology managers"
 _RESERVED: Final = "nothing is enforced on the node's own processes"
 _LIMITS: Final = "requests are bounded by what runs at once, not by rate"
-_SHUTDOWN: Final = "a shutdown of the machine is not delayed"
 _IPTABLES: Final = "no iptables rules are made"
 
 NO_EFFECT: Final[dict[str, str]] = {
@@ -58,9 +57,6 @@ NO_EFFECT: Final[dict[str, str]] = {
     "volume_plugin_dir": "there are no FlexVolume plugins",
     "show_hidden_metrics_for_version": "no metrics are hidden",
     "enable_system_log_query": "the machine's logs are not queried",
-    "shutdown_grace_period": _SHUTDOWN,
-    "shutdown_grace_period_critical_pods": _SHUTDOWN,
-    "shutdown_grace_period_by_pod_priority": _SHUTDOWN,
     "memory_throttling_factor": "memory is not throttled",
     "memory_reservation_policy": "memory is not reserved in the kernel",
     "tracing": "no spans are sent",

@@ -92,6 +92,10 @@ class Reporter:
         for tell in self.on_forget:
             tell(uid)
 
+    async def settled(self) -> None:
+        """Wait until nothing is being told any more."""
+        await self._workers.settled()
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         await self._workers.run()
