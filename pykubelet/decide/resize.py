@@ -170,6 +170,9 @@ def _with(container: Container, grants: Mapping[str, ResourceRequirements]) -> C
 
 
 def _changed(have: ResourceRequirements, wanted: ResourceRequirements) -> Iterator[str]:
+    # Nearly always they are written alike: nothing needs to be read then.
+    if have == wanted:
+        return
     for name in _RESIZABLE:
         if _amounts(have, name) != _amounts(wanted, name):
             yield name
