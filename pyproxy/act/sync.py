@@ -4,19 +4,19 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import Clock
 from nodekit.objects.meta import Key
 from pyproxy import errors
+from pyproxy.act import parties
 from pyproxy.decide import clients, programs, stale_flows, topology
-from pyproxy.decide.chains import Policy
 from pyproxy.decide.ruleset import Ruleset
 from pyproxy.decide.stale_flows import Flow
 from pyproxy.model import keys
-from pyproxy.model.address import Address, Family
-from pyproxy.model.ports import Endpoint, PortName, ServicePort
+from pyproxy.model.address import Family
+from pyproxy.model.ports import Endpoint, PortName
 from pyproxy.model.ports import Protocol as Transport
 from pyproxy.model.program import Program
 from pyproxy.model.transaction import Transaction
@@ -26,62 +26,6 @@ log = logging.getLogger(__name__)
 _GATHER: Final = 0.002
 _COLLECT_AFTER: Final = 1.0
 _RETRY: Final = Backoff(base=0.1, cap=30.0)
-
-
-class Writer(Protocol):
-    """What a ruleset is written to: nf_tables, or a fake."""
-
-    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
-        """All of it or nothing; raises RulesetError."""
-        ...
-
-    def chain_names(self, family: Family) -> set[str]:
-        """The chains there are in our table."""
-        ...
-
-    def forget_clients(self, change: Transaction) -> None:
-        """Forget the clients with session affinity whose backend left with a change; raises RulesetError."""
-        ...
-
-
-class Forgetter(Protocol):
-    """What deletes flows: conntrack, or a fake."""
-
-    def forget(self, flows: Iterable[Flow], family: Family) -> int:
-        """Delete them; raises ConntrackError."""
-        ...
-
-    def reconcile(self, serving: Mapping[bytes, frozenset[bytes]], family: Family) -> int:
-        """Delete what leads from a frontend to none of its backends; raises ConntrackError."""
-        ...
-
-
-class World(Protocol):
-    """What the cluster wants of this node, as far as it is known now."""
-
-    def ports(self, service: Key, family: Family) -> Iterable[ServicePort]:
-        """A Service's ports; none when it is gone."""
-        ...
-
-    def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
-        """A port's endpoints in a family."""
-        ...
-
-    def services(self) -> Iterable[Key]:
-        """Every Service there is."""
-        ...
-
-    def place(self) -> topology.Place:
-        """Where this node is."""
-        ...
-
-    def node_ip(self, family: Family) -> Address | None:
-        """The node's own address."""
-        ...
-
-    def policy(self, family: Family) -> Policy:
-        """How the ruleset treats sources and NodePorts."""
-        ...
 
 
 @dataclass(slots=True)
@@ -115,12 +59,12 @@ class Sync:
 
     def __init__(
         self,
-        world: World,
-        writer: Writer,
+        world: parties.World,
+        writer: parties.Writer,
         *,
         families: Iterable[Family],
         clock: Clock,
-        conntrack: Forgetter,
+        conntrack: parties.Forgetter,
     ) -> None:
         self._world = world
         self._writer = writer
