@@ -53,7 +53,8 @@ class Storage:
         data = CSIData(options.root, node=options.node_name)
         parts = (self.plugins, self.csi_drivers)
         self.csi = CSIVolumes(client, data, parts=parts, tokens=tokens, node=options.node_name)
-        kinds = standard.kinds(referenced, issuers, storage=(client, self.csi), facts=facts, memory_allocatable=memory)
+        storage = standard.Storage(client, self.csi, now)
+        kinds = standard.kinds(referenced, issuers, storage=storage, facts=facts, memory_allocatable=memory)
         self.volumes = VolumeManager(files, kinds, csi=self.csi, issuers=issuers, recorder=events)
 
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:

@@ -1,7 +1,7 @@
 """Gathers what a container is made from beside its own spec: environment, mounts, image user."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pykubelet.act import ports
 from pykubelet.act.isolation import PodIsolation
@@ -11,7 +11,7 @@ from pykubelet.decide.environment import ConfigError
 from pykubelet.model import observed
 from pykubelet.model.container import Container
 from pykubelet.model.pod import Pod
-from pykubelet.model.runtime_config import ContainerSpec, ImageSpec, Mount
+from pykubelet.model.runtime_config import ContainerSpec, Device, ImageSpec, Mount
 from pykubelet.model.volume import Volume
 
 
@@ -102,9 +102,17 @@ class Inputs:
             image_user=security.ImageUser(uid=image.uid, name=image.username),
             envs=envs,
             mounts=self.mounts(memory, container, envs, pod_ips=pod_ips),
+            devices=tuple(self._devices(memory.pod, container)),
             user_namespace=isolation.user,
             runtime_handler=isolation.handler,
         )
+
+    def _devices(self, pod: Pod, container: Container) -> Iterator[Device]:
+        claims = {v.name: v.persistent_volume_claim for v in pod.spec.volumes}
+        for wanted in container.volume_devices:
+            claim = claims.get(wanted.name)
+            permissions = "r" if claim and claim.read_only else "mrw"
+            yield Device(wanted.device_path, self._volumes.host_path(pod, wanted.name), permissions)
 
     def spec(self, pod: Pod, container: Container, given: container_spec.Given) -> ContainerSpec:
         """The container's spec on this node. Raises ConfigError."""

@@ -67,11 +67,20 @@ class PersistentVolume(ApiObject):
     spec: PersistentVolumeSpec = PersistentVolumeSpec()
 
 
+class ClaimCondition(Object):
+    """What a claim waits for, such as `FileSystemResizePending`: that a node grows the file system."""
+
+    type: str = ""
+    status: str = ""
+
+
 class ClaimStatus(Object):
     """`phase` is `Bound` once the volume of `spec.volumeName` is the claim's."""
 
     phase: str = ""
     capacity: ResourceList = {}
+    allocated_resource_statuses: dict[str, str] = {}
+    conditions: tuple[ClaimCondition, ...] = ()
 
 
 class PersistentVolumeClaim(ApiObject):

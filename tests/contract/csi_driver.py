@@ -26,6 +26,10 @@ _Rpc = csi.NodeServiceCapability.RPC
 
 def _bind(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
+    _mount(source, target)
+
+
+def _mount(source: Path, target: Path) -> None:
     if _libc.mount(os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(_BIND), None):
         raise OSError(ctypes.get_errno(), f"mount {source} {target}")
 
@@ -70,8 +74,9 @@ class Node(csi_pb2_grpc.NodeServicer):
     async def NodeStageVolume(self, request: Any, context: Any) -> Any:
         mode = request.volume_capability.access_mode.mode
         await self._note("NodeStageVolume", context, id=request.volume_id, mode=mode, secrets=dict(request.secrets))
-        _unbind(Path(request.staging_target_path))
-        _bind(self._volume(request.volume_id), Path(request.staging_target_path))
+        if not request.volume_capability.HasField("block"):
+            _unbind(Path(request.staging_target_path))
+            _bind(self._volume(request.volume_id), Path(request.staging_target_path))
         return csi.NodeStageVolumeResponse()
 
     async def NodeUnstageVolume(self, request: Any, context: Any) -> Any:
@@ -88,16 +93,23 @@ class Node(csi_pb2_grpc.NodeServicer):
             readonly=request.readonly,
             staged=bool(request.staging_target_path),
         )
+        target = Path(request.target_path)
+        if request.volume_capability.HasField("block"):
+            target.touch()
+            _mount(Path("/dev/zero"), target)
+            return csi.NodePublishVolumeResponse()
         source = Path(request.staging_target_path) if request.staging_target_path else self._volume(request.volume_id)
-        _bind(source, Path(request.target_path))
+        _bind(source, target)
         return csi.NodePublishVolumeResponse()
 
     async def NodeUnpublishVolume(self, request: Any, context: Any) -> Any:
         await self._note("NodeUnpublishVolume", context, id=request.volume_id)
         target = Path(request.target_path)
         _unbind(target)
-        if target.exists():
+        if target.is_dir():
             target.rmdir()
+        else:
+            target.unlink(missing_ok=True)
         return csi.NodeUnpublishVolumeResponse()
 
     async def NodeGetVolumeStats(self, request: Any, context: Any) -> Any:
@@ -105,7 +117,8 @@ class Node(csi_pb2_grpc.NodeServicer):
         return csi.NodeGetVolumeStatsResponse(usage=[usage])
 
     async def NodeExpandVolume(self, request: Any, context: Any) -> Any:
-        await self._note("NodeExpandVolume", context, id=request.volume_id)
+        size = request.capacity_range.required_bytes
+        await self._note("NodeExpandVolume", context, id=request.volume_id, size=size)
         return csi.NodeExpandVolumeResponse(capacity_bytes=request.capacity_range.required_bytes)
 
 

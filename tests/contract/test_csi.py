@@ -12,21 +12,31 @@ import pytest
 
 from nodekit.kube import fake
 from nodekit.kube.client import Client
-from nodekit.objects.meta import Key, ObjectMeta
+from nodekit.objects.meta import Key, ObjectMeta, ObjectReference
 from pykubelet.act import mount
+from pykubelet.act.volumes.claims import Claimed
 from pykubelet.act.volumes.csi import CSIVolumes, Wanted
 from pykubelet.act.volumes.csi_data import CSIData
 from pykubelet.act.volumes.kinds import Slot, VolumeError
 from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide import csi
+from pykubelet.model.container import ResourceRequirements
 from pykubelet.model.kinds import SECRETS, Secret
 from pykubelet.model.storage import (
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     VOLUME_ATTACHMENTS,
     AttachmentStatus,
+    ClaimCondition,
+    ClaimStatus,
     CSIDriverSpec,
+    CSIPersistentSource,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    PersistentVolumeSpec,
     VolumeAttachment,
 )
-from pykubelet.model.volume import Volume
+from pykubelet.model.volume import ClaimSpec, PersistentVolumeClaimSource, Volume
 from pykubelet.observe.plugins import Plugins
 from tests.contract.csi_driver import Running
 from tests.unit.pykubelet.decide.pods import pod
@@ -165,6 +175,53 @@ async def test_a_volume_of_a_missing_driver_is_not_forgotten(tmp_path: Path) -> 
         with pytest.raises(VolumeError, match="not found in the list of registered CSI drivers"):
             await gone.volumes.unmount(there.folder("a"))
         await there.volumes.unmount(there.folder("a"))
+
+
+async def test_a_raw_device_is_given_to_pods_one_by_one(tmp_path: Path) -> None:
+    async with world(tmp_path) as (there, driver):
+        device = await there.volumes.map(there.slot("a"), PLAIN)
+        assert device == tmp_path / "plugins/kubernetes.io/csi/volumeDevices/publish/pv-1/a"
+        assert device.is_char_device()
+        assert (tmp_path / "pods/a/volumeDevices/kubernetes.io~csi/pv-1").readlink() == device
+        await there.volumes.map(there.slot("b"), PLAIN)
+        await there.volumes.map(there.slot("a"), PLAIN)
+        assert _names(driver) == ["NodeGetInfo", "NodeStageVolume", "NodePublishVolume", "NodePublishVolume"]
+        await there.volumes.unmount(there.folder("a"))
+        assert "NodeUnstageVolume" not in _names(driver)
+        await there.volumes.unmount(there.folder("b"))
+        assert _names(driver)[-1] == "NodeUnstageVolume"
+        assert not (tmp_path / "plugins/kubernetes.io/csi/volumeDevices/pv-1").exists()
+
+
+async def test_a_claim_that_has_grown_has_its_file_system_grow(tmp_path: Path) -> None:
+    async with world(tmp_path) as (there, driver):
+        source = CSIPersistentSource(driver=NAME, volume_handle="vol-1", fs_type="tmpfs")
+        of = ObjectReference(kind="PersistentVolumeClaim", namespace="default", name="claim", uid="c")
+        spec = PersistentVolumeSpec(
+            capacity={"storage": "2Gi"}, access_modes=("ReadWriteOnce",), claim_ref=of, csi=source
+        )
+        there.api.put(PERSISTENT_VOLUMES, PersistentVolume(metadata=ObjectMeta(name="pv-1"), spec=spec))
+        waiting = (ClaimCondition(type="FileSystemResizePending", status="True"),)
+        there.api.put(
+            PERSISTENT_VOLUME_CLAIMS,
+            PersistentVolumeClaim(
+                metadata=ObjectMeta(namespace="default", name="claim", uid="c"),
+                spec=ClaimSpec(volume_name="pv-1", resources=ResourceRequirements(requests={"storage": "2Gi"})),
+                status=ClaimStatus(phase="Bound", capacity={"storage": "1Gi"}, conditions=waiting),
+            ),
+        )
+        claimed = Claimed(Client(there.api), there.volumes, now=lambda: 100.0)
+        volume = Volume(name="data", persistent_volume_claim=PersistentVolumeClaimSource(claim_name="claim"))
+        slot = Slot(there.slot("a").pod, volume, there.folder("a") / "volumes" / "x" / "data")
+        await claimed.fill(slot)
+        assert [call["size"] for call in driver.calls() if call["call"] == "NodeExpandVolume"] == [2 << 30]
+        found = there.api.find(PERSISTENT_VOLUME_CLAIMS, Key("default", "claim"))
+        assert found is not None
+        assert (found.status.capacity, found.status.conditions) == ({"storage": "2Gi"}, ())
+        assert claimed.renew_at(slot.pod.uid) == 160.0
+        await claimed.fill(slot)
+        assert _names(driver).count("NodeExpandVolume") == 1
+        assert claimed.path(slot).parent.name == "pv-1"
 
 
 def _fields(wanted: Wanted) -> dict[str, Any]:

@@ -1,10 +1,14 @@
 """Volumes that are not the Pod's own: claims bound to persistent volumes, and a Pod's inline CSI volumes."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from nodekit.kube import errors
+import msgspec
+
+from nodekit.kube import errors, patch
 from nodekit.kube.client import Client
+from nodekit.objects import quantity
 from nodekit.objects.meta import Key
 from pykubelet.act import mount
 from pykubelet.act.volumes import ownership
@@ -23,6 +27,10 @@ from pykubelet.model.storage import (
     SecretReference,
 )
 from pykubelet.model.volume import NFSSource, Volume
+
+_PERIOD = 60.0
+_STORAGE = "storage"
+_RESIZING = ("FileSystemResizePending", "Resizing", "NodeResizeError", "ControllerResizeError")
 
 
 class InlineCSI(Stateless):
@@ -61,10 +69,12 @@ class Claimed:
     plugin = "kubernetes.io~claim"
     """No folder of its own: each volume lies where its source's kind does."""
 
-    def __init__(self, client: Client, volumes: CSIVolumes) -> None:
+    def __init__(self, client: Client, volumes: CSIVolumes, *, now: Callable[[], float]) -> None:
         self._client = client
         self._volumes = volumes
+        self._now = now
         self._paths: dict[tuple[Uid, str], Path] = {}
+        self._look_at: dict[Uid, float] = {}
 
     def serves(self, volume: Volume) -> bool:
         return volume.persistent_volume_claim is not None or volume.ephemeral is not None
@@ -77,13 +87,22 @@ class Claimed:
             raise VolumeError(str(error)) from error
         source = slot.volume.persistent_volume_claim
         read_only = source is not None and source.read_only
-        self._paths[slot.pod.uid, slot.volume.name] = await self._have(slot, volume, read_only=read_only)
+        path = await self._have(slot, volume, read_only=read_only)
+        self._paths[slot.pod.uid, slot.volume.name] = path
+        if volume.spec.csi is not None:
+            # A node may not watch claims; that one has grown is seen by looking now and then.
+            self._look_at[slot.pod.uid] = self._now() + _PERIOD
+            await self._grow(claim, volume, path)
 
     def path(self, slot: Slot) -> Path:
         return self._paths[slot.pod.uid, slot.volume.name]
 
+    def renew_at(self, uid: Uid) -> float | None:
+        return self._look_at.get(uid)
+
     def forget(self, uid: Uid) -> None:
         """The Pod is gone."""
+        self._look_at.pop(uid, None)
         for key in [key for key in self._paths if key[0] == uid]:
             del self._paths[key]
 
@@ -106,14 +125,41 @@ class Claimed:
             raise VolumeError(f"error processing PVC {claim.key}: PV {volume.metadata.name} is not bound to it")
         return volume
 
+    async def _grow(self, claim: PersistentVolumeClaim, volume: PersistentVolume, path: Path) -> None:
+        """Have the file system grow after the volume, and say so in the claim."""
+        source = volume.spec.csi
+        has, now = _storage(claim.status.capacity), _storage(volume.spec.capacity)
+        asked = _storage(claim.spec.resources.requests)
+        if source is None or not has or not has < now or now < asked:
+            return
+        size = await self._volumes.expand(_wanted(volume, source, read_only=False), path, size=now)
+        if size is None:
+            return
+        capacity = {**claim.status.capacity, _STORAGE: volume.spec.capacity[_STORAGE]}
+        others = [one for one in claim.status.conditions if one.type not in _RESIZING]
+        status = msgspec.structs.replace(
+            claim.status,
+            capacity=capacity,
+            allocated_resource_statuses={},
+            # Of those that are not about resizing we know too little to write them anew.
+            conditions=claim.status.conditions if others else (),
+        )
+        change = patch.merge(claim, msgspec.structs.replace(claim, status=status))
+        if change is not None:
+            await self._client.patch(PERSISTENT_VOLUME_CLAIMS, claim.key, change, subresource="status")
+
     async def _have(self, slot: Slot, volume: PersistentVolume, *, read_only: bool) -> Path:
         spec, name = volume.spec, volume.metadata.name
-        if spec.volume_mode == BLOCK:
-            raise VolumeError("raw block volumes are not served by this node")
         volumes = slot.folder.parent.parent
         if spec.csi is not None:
             at = Slot(slot.pod, slot.volume, volumes / csi.PLUGIN / name)
-            return await self._volumes.mount(at, _wanted(volume, spec.csi, read_only=read_only))
+            wanted = _wanted(volume, spec.csi, read_only=read_only)
+            block = spec.volume_mode == BLOCK
+            return await (self._volumes.map(at, wanted) if block else self._volumes.mount(at, wanted))
+        if spec.volume_mode == BLOCK:
+            if spec.local is not None:
+                return Path(spec.local.path)
+            raise VolumeError(f"persistent volume {name} is of a kind that has no raw device here")
         if spec.host_path is not None:
             return Path(spec.host_path.path)
         if spec.local is not None:
@@ -159,6 +205,10 @@ def _wanted(volume: PersistentVolume, source: CSIPersistentSource, *, read_only:
         stage_secret=_key(source.node_stage_secret_ref),
         publish_secret=_key(source.node_publish_secret_ref),
     )
+
+
+def _storage(amounts: Mapping[str, str]) -> int:
+    return quantity.parse(amounts.get(_STORAGE, "0")).value
 
 
 def _key(reference: SecretReference | None) -> Key | None:

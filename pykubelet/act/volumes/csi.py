@@ -4,8 +4,10 @@ Source: pkg/volume/csi (csi_attacher.go, csi_mounter.go).
 """
 
 import asyncio
+import contextlib
 import dataclasses
 from collections import defaultdict
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +16,7 @@ from nodekit.kube.client import Client
 from nodekit.objects.meta import Key
 from pykubelet.act import mount
 from pykubelet.act.volumes import ownership
-from pykubelet.act.volumes.csi_data import CSIData, Published
+from pykubelet.act.volumes.csi_data import CSIData, Mapped, Published
 from pykubelet.act.volumes.kinds import Slot, VolumeError
 from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide import csi
@@ -72,7 +74,9 @@ class CSIVolumes:
         self._tokens = tokens
         self._node = node
         self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._in_use: set[str] = set()
+        # What was mounted before we started is in use as well.
+        self._in_use = {csi.unique_name(one.driver, one.handle) for one in data.published() if not one.ephemeral}
+        self._staged: set[tuple[str, str]] = set()
 
     def in_use(self) -> tuple[str, ...]:
         """The attachable volumes that must not be detached from this node, as its status names them."""
@@ -80,43 +84,64 @@ class CSIVolumes:
 
     async def mount(self, slot: Slot, wanted: Wanted) -> Path:
         """Have it in the Pod's folder (`slot.folder`); what containers get. Raises VolumeError."""
-        driver, spec = self._driver(wanted.driver), self._spec(wanted)
-        published = Published(slot.folder, wanted.driver, wanted.handle)
-        if published.target.exists() and mount.is_file_system(published.target) and not spec.requires_republish:
-            return published.target
-        try:
-            async with self._locks[wanted.driver, wanted.handle]:
-                await self._mount(slot, wanted, driver, spec=spec)
-        except PluginError as error:
-            raise VolumeError(error.detail) from error
-        except errors.ApiError as error:
-            raise VolumeError(str(error)) from error
+        spec = self._spec(wanted)
+        published = Published(slot.folder, wanted.driver, wanted.handle, wanted.ephemeral)
+        if not _is_there(published.target) or spec.requires_republish:
+            async with self._alone(wanted):
+                await self._mount(slot, wanted, published, spec=spec)
         return published.target
+
+    async def map(self, slot: Slot, wanted: Wanted) -> Path:
+        """Have it as a raw device for the Pod; where the device is. Raises VolumeError."""
+        spec, device = self._spec(wanted), self._data.device(wanted.name, slot.pod.uid)
+        if not mount.is_mounted(device):
+            async with self._alone(wanted):
+                await self._map(slot, wanted, device, spec=spec)
+        return device
+
+    async def expand(self, wanted: Wanted, path: Path, *, size: int) -> int | None:
+        """Have a mounted volume's file system fill `size` bytes; its size then, None if the driver has no such call."""
+        async with self._alone(wanted):
+            driver = self._driver(wanted.driver)
+            can = await driver.capabilities()
+            if Capability.EXPAND not in can:
+                return None
+            staged = str(self._data.staging(wanted.driver, wanted.handle)) if Capability.STAGE in can else ""
+            volume = Handle(wanted.handle, _access(wanted, can, group=None))
+            return await driver.expand(volume, str(path), staged=staged, size=size)
 
     async def unmount(self, pod_folder: Path) -> None:
         """Take away all that a Pod's folder has. Raises VolumeError."""
         for published in list(self._data.published_of(pod_folder)):
-            try:
-                async with self._locks[published.driver, published.handle]:
-                    await self._unmount(published)
-            except PluginError as error:
-                raise VolumeError(error.detail) from error
+            async with self._alone(published):
+                await self._unmount(published)
+        for mapped in list(self._data.mapped_of(pod_folder)):
+            async with self._alone(mapped):
+                await self._unmap(mapped)
 
-    async def _mount(self, slot: Slot, wanted: Wanted, driver: Driver, *, spec: CSIDriverSpec) -> None:
+    @contextlib.asynccontextmanager
+    async def _alone(self, which: Wanted | Published | Mapped) -> AsyncIterator[None]:
+        """One thing at a time is done to a volume; what fails is said in the words of an event."""
+        try:
+            async with self._locks[which.driver, which.handle]:
+                yield
+        except PluginError as error:
+            raise VolumeError(error.detail) from error
+        except errors.ApiError as error:
+            raise VolumeError(str(error)) from error
+
+    async def _mount(self, slot: Slot, wanted: Wanted, published: Published, *, spec: CSIDriverSpec) -> None:
+        driver = self._driver(wanted.driver)
         can = await driver.capabilities()
         group = slot.fs_group if Capability.MOUNT_GROUP in can else None
-        access = Access(csi.access_mode(wanted.modes or (), can), False, wanted.fs_type, wanted.mount_options, group)
-        context = {} if wanted.ephemeral or not spec.attach_required else await self._attached(wanted)
-        volume = Handle(wanted.handle, access, dict(wanted.attributes), context, read_only=wanted.read_only)
+        volume = await self._volume(wanted, _access(wanted, can, group=group), spec=spec)
         staged = ""
         if Capability.STAGE in can and not wanted.ephemeral:
             staged = str(self._data.note_staged(wanted.driver, wanted.handle))
-            secrets = await self._secret(wanted.stage_secret)
-            await driver.stage(dataclasses.replace(volume, secrets=secrets), staged)
-        published = Published(slot.folder, wanted.driver, wanted.handle)
-        self._data.note_published(published, name=wanted.name, ephemeral=wanted.ephemeral)
+            await self._stage(driver, volume, wanted, staged)
+        self._data.note_published(published, name=wanted.name)
         volume = await self._for_pod(slot, wanted, volume, spec=spec)
-        fresh = not published.target.exists() or not mount.is_file_system(published.target)
+        fresh = not _is_there(published.target)
         try:
             await driver.publish(volume, str(published.target), staged=staged)
         except PluginError as error:
@@ -127,18 +152,52 @@ class CSIVolumes:
         if fresh and group is None and not wanted.read_only and _gives_to_group(wanted, spec):
             await asyncio.to_thread(ownership.apply, published.target, slot.pod, read_only=False)
 
+    async def _map(self, slot: Slot, wanted: Wanted, device: Path, *, spec: CSIDriverSpec) -> None:
+        driver = self._driver(wanted.driver)
+        can = await driver.capabilities()
+        volume = await self._volume(wanted, _access(wanted, can, group=None, block=True), spec=spec)
+        mapped = Mapped(wanted.name, wanted.driver, wanted.handle, device)
+        staging = self._data.note_mapped(mapped)
+        staged = str(staging) if Capability.STAGE in can else ""
+        if staged:
+            await self._stage(driver, volume, wanted, staged)
+        volume = await self._for_pod(slot, wanted, volume, spec=spec)
+        await driver.publish(volume, str(device), staged=staged)
+        self._data.link(mapped, slot.folder)
+
+    async def _stage(self, driver: Driver, volume: Handle, wanted: Wanted, path: str) -> None:
+        key = (wanted.driver, wanted.handle)
+        if key not in self._staged:
+            secrets = await self._secret(wanted.stage_secret)
+            await driver.stage(dataclasses.replace(volume, secrets=secrets), path)
+            self._staged.add(key)
+
+    async def _unstage(self, driver: Driver, handle: str, path: Path) -> None:
+        if _exists(path) and Capability.STAGE in await driver.capabilities():
+            await driver.unstage(handle, str(path))
+        self._staged.discard((driver.name, handle))
+        self._in_use.discard(csi.unique_name(driver.name, handle))
+
     async def _unmount(self, published: Published) -> None:
         driver = self._driver(published.driver)
         await driver.unpublish(published.handle, str(published.target))
         self._data.forget_published(published)
         key = (published.driver, published.handle)
-        if any((other.driver, other.handle) == key for other in self._data.published()):
-            return
-        staging = self._data.staging(*key)
-        if staging.exists() and Capability.STAGE in await driver.capabilities():
-            await driver.unstage(published.handle, str(staging))
-        self._data.forget_staged(*key)
-        self._in_use.discard(csi.unique_name(*key))
+        if not any((other.driver, other.handle) == key for other in self._data.published()):
+            await self._unstage(driver, published.handle, self._data.staging(*key))
+            self._data.forget_staged(*key)
+
+    async def _unmap(self, mapped: Mapped) -> None:
+        driver = self._driver(mapped.driver)
+        await driver.unpublish(mapped.handle, str(mapped.device))
+        if self._data.forget_device(mapped):
+            await self._unstage(driver, mapped.handle, self._data.block_staging(mapped.name))
+            self._data.forget_block(mapped)
+
+    async def _volume(self, wanted: Wanted, access: Access, *, spec: CSIDriverSpec) -> Handle:
+        """The volume as the driver is told of it, attached if it has to be."""
+        context = {} if wanted.ephemeral or not spec.attach_required else await self._attached(wanted)
+        return Handle(wanted.handle, access, dict(wanted.attributes), context, read_only=wanted.read_only)
 
     async def _for_pod(self, slot: Slot, wanted: Wanted, volume: Handle, *, spec: CSIDriverSpec) -> Handle:
         """The volume with what the driver wants to know of the Pod."""
@@ -190,6 +249,19 @@ class CSIVolumes:
             modes = ", ".join(spec.volume_lifecycle_modes)
             raise VolumeError(f'volume mode "{mode}" not supported by driver {wanted.driver} (only supports [{modes}])')
         return spec
+
+
+def _access(wanted: Wanted, can: Collection[Capability], *, group: int | None, block: bool = False) -> Access:
+    mode = csi.access_mode(wanted.modes or (), can)
+    return Access(mode, block, wanted.fs_type, wanted.mount_options, group)
+
+
+def _exists(path: Path) -> bool:
+    return path.exists()
+
+
+def _is_there(target: Path) -> bool:
+    return target.exists() and mount.is_file_system(target)
 
 
 def _gives_to_group(wanted: Wanted, spec: CSIDriverSpec) -> bool:

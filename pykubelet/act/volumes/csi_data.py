@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pykubelet.act import mount
 from pykubelet.decide import csi
+from pykubelet.model.ids import Uid
 
 _FILE = "vol_data.json"
 
@@ -23,6 +24,7 @@ class Published:
     folder: Path
     driver: str
     handle: str
+    ephemeral: bool = False
 
     @property
     def target(self) -> Path:
@@ -30,11 +32,22 @@ class Published:
         return self.folder / "mount"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mapped:
+    """A volume that a Pod has as a raw device: its persistent volume's name, and where the driver put the device."""
+
+    name: str
+    driver: str
+    handle: str
+    device: Path
+
+
 class CSIData:
     """`root` is the kubelet's."""
 
     def __init__(self, root: Path, *, node: str) -> None:
         self._root = root
+        self._devices = root / "plugins/kubernetes.io/csi/volumeDevices"
         self._node = node
 
     def staging(self, driver: str, handle: str) -> Path:
@@ -48,7 +61,7 @@ class CSIData:
         _write(staging.parent, {"volumeHandle": handle, "driverName": driver})
         return staging
 
-    def note_published(self, published: Published, *, name: str, ephemeral: bool) -> None:
+    def note_published(self, published: Published, *, name: str) -> None:
         """Write down what is about to be published in a Pod's folder. `name` is the volume's own."""
         published.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         data = {
@@ -56,7 +69,7 @@ class CSIData:
             "volumeHandle": published.handle,
             "driverName": published.driver,
             "nodeName": self._node,
-            "volumeLifecycleMode": "Ephemeral" if ephemeral else "Persistent",
+            "volumeLifecycleMode": "Ephemeral" if published.ephemeral else "Persistent",
             "attachmentID": csi.attachment(published.handle, driver=published.driver, node=self._node),
         }
         _write(published.folder, data)
@@ -67,7 +80,8 @@ class CSIData:
         for entry in _folders(base):
             found = _read(entry)
             if "driverName" in found and "volumeHandle" in found:
-                yield Published(entry, found["driverName"], found["volumeHandle"])
+                ephemeral = found.get("volumeLifecycleMode") == "Ephemeral"
+                yield Published(entry, found["driverName"], found["volumeHandle"], ephemeral)
 
     def published(self) -> Iterator[Published]:
         """What was published in any Pod's folder."""
@@ -91,6 +105,49 @@ class CSIData:
                 raise OSError(16, "still mounted after the driver unstaged it", str(staging))
             staging.rmdir()
         shutil.rmtree(staging.parent, ignore_errors=True)
+
+    def device(self, name: str, uid: Uid) -> Path:
+        """Where the driver puts the device of a persistent volume for one Pod."""
+        return self._devices / "publish" / name / uid
+
+    def block_staging(self, name: str) -> Path:
+        """Where a device is staged, for all Pods that use it."""
+        return self._devices / "staging" / name
+
+    def note_mapped(self, mapped: Mapped) -> Path:
+        """Make the folders for a device and write down whose it is; where to stage it."""
+        data = self._devices / mapped.name / "data"
+        for folder in (data, mapped.device.parent, self.block_staging(mapped.name)):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        _write(data, {"volumeHandle": mapped.handle, "driverName": mapped.driver, "specVolID": mapped.name})
+        return self.block_staging(mapped.name)
+
+    def link(self, mapped: Mapped, slot_folder: Path) -> None:
+        """Note in the Pod's folder that it has the device. `slot_folder` is `<pod>/volumes/<plugin>/<name>`."""
+        link = slot_folder.parent.parent.parent / "volumeDevices" / csi.PLUGIN / mapped.name
+        link.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        link.unlink(missing_ok=True)
+        link.symlink_to(mapped.device)
+
+    def mapped_of(self, pod_folder: Path) -> Iterator[Mapped]:
+        """The devices a Pod has."""
+        uid = Uid(pod_folder.name)
+        for data in _folders(self._devices):
+            found, device = _read(data / "data"), self.device(data.name, uid)
+            if "driverName" in found and "volumeHandle" in found and device.exists():
+                yield Mapped(data.name, found["driverName"], found["volumeHandle"], device)
+
+    def forget_device(self, mapped: Mapped) -> bool:
+        """Remove what is left of a Pod's device; whether it was the last Pod's."""
+        mapped.device.unlink(missing_ok=True)
+        return not any(mapped.device.parent.iterdir())
+
+    def forget_block(self, mapped: Mapped) -> None:
+        """Remove what is left of a device that no Pod has any more. OSError while it is still mounted."""
+        for folder in (mapped.device.parent, self.block_staging(mapped.name)):
+            if folder.exists():
+                folder.rmdir()
+        shutil.rmtree(self._devices / mapped.name, ignore_errors=True)
 
 
 def _folders(base: Path) -> list[Path]:

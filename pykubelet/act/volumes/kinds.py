@@ -53,6 +53,10 @@ class Kind(Protocol):
         """What containers get mounted."""
         ...
 
+    def renew_at(self, uid: Uid) -> float | None:
+        """When a volume of the Pod has to be filled again, whatever happens (epoch seconds)."""
+        ...
+
     def forget(self, uid: Uid) -> None:
         """The Pod is gone."""
         ...
@@ -60,6 +64,9 @@ class Kind(Protocol):
 
 class Stateless:
     """A kind that remembers nothing of its Pods."""
+
+    def renew_at(self, uid: Uid) -> float | None:
+        """Never."""
 
     def forget(self, uid: Uid) -> None:
         """Nothing to do."""

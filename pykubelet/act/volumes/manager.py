@@ -52,8 +52,9 @@ class VolumeManager:
         raise ConfigError(f'cannot find volume "{name}" to mount into container')
 
     def renew_at(self, uid: Uid) -> float | None:
-        """When the Pod's volumes need `prepare` again for a token's or certificate's sake (epoch seconds)."""
-        return self._issuers.renew_at(uid)
+        """When the Pod's volumes need `prepare` again, for a token's sake for instance (epoch seconds)."""
+        times = [self._issuers.renew_at(uid), *(kind.renew_at(uid) for kind in self._kinds)]
+        return min((at for at in times if at is not None), default=None)
 
     async def tear_down(self, pod: Pod) -> None:
         """Unmount everything below the Pod's folder and remove what the volumes held. PodError when that fails."""
@@ -74,6 +75,9 @@ class VolumeManager:
             kind.forget(uid)
         folder = self._files.folder(uid)
         try:
+            # A sub-path keeps the volume it is in busy.
+            for point in mount.below(folder / "volume-subpaths"):
+                mount.unmount(point)
             await self._csi.unmount(folder)
             for point in mount.below(folder):
                 mount.unmount(point)
@@ -83,7 +87,7 @@ class VolumeManager:
             raise PodError(
                 "FailedUnMount", f"UnmountVolume.TearDown failed for volumes of Pod {uid}: {error}"
             ) from error
-        for name in ("volumes", "volume-subpaths", "plugins"):
+        for name in ("volumes", "volume-subpaths", "volumeDevices", "plugins"):
             shutil.rmtree(folder / name, ignore_errors=True)
 
     def orphans(self, known: set[Uid]) -> Iterator[Uid]:
@@ -95,7 +99,7 @@ class VolumeManager:
             kind, slot = self._slot(pod, volume)
             await kind.fill(slot)
         except (VolumeError, ConfigError, OSError) as error:
-            words = str(error) if not isinstance(error, OSError) else f"{error.strerror}: {error.filename}"
+            words = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.errno else str(error)
             said = f'MountVolume.SetUp failed for volume "{volume.name}" : {words}'
             self._recorder.event(pod, "Warning", "FailedMount", said)
             raise PodError("FailedMount", said) from error
