@@ -15,6 +15,7 @@ from nodekit.metrics import Metrics
 from pykubelet import KUBERNETES_VERSION, VERSION
 from pykubelet.act import eviction
 from pykubelet.act.eviction import Evictions, Eyes, Rules
+from pykubelet.act.pod_cidr import PodCidr
 from pykubelet.act.shutdown import Shutdown
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
@@ -136,6 +137,8 @@ class NodeLoop:
         self.facts.problems.append(lambda: pods.relist.trouble() or "")
         pods.under_pressure = lambda: self.evictions.conditions
         self.health.subscribe(self.reporter.wake)
+        self.pod_cidr = PodCidr(runtime, node=lambda: node.current, clock=clock)
+        node.subscribe(self.pod_cidr.changed)
         node.subscribe(self.reporter.node_changed)
 
     async def enforce(self) -> None:
@@ -205,6 +208,7 @@ class NodeLoop:
         start("csi-node", self.csi_node.run)
         start("lease", self.lease.run)
         start("evictions", self.evictions.run)
+        start("pod-cidr", self.pod_cidr.run)
         if _shutdown_steps(self._settings):
             start("shutdown", self._watch_shutdowns)
 

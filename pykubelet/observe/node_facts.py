@@ -1,6 +1,7 @@
 """Gathers how this node is now, for its status."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from pykubelet.observe import machine as machines
 from pykubelet.observe.runtime_health import RuntimeHealth
 
 _IMAGES_PERIOD: Final = 30.0
+_PATIENCE: Final = 5.0
+"""Seconds that the first answer of the runtime is waited for."""
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,9 @@ class NodeFactsGatherer:
     async def gather(self) -> NodeFacts:
         """How it is now. What cannot be found out is left as it was, or is a reason not to be ready."""
         # Else a node whose kubelet restarts would look unready for a moment.
-        await self._runtime.wait_asked()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self._runtime.wait_asked()
         problems = [problem for source in self.problems if (problem := source())]
         storage: int | None = None
         if self._root_dir is not None:
