@@ -328,3 +328,13 @@ def test_maglev_reaches_every_endpoint_by_way_of_its_table(node: Node) -> None:
     node.serve(w.near, w.far, balance=Balance.MAGLEV, node_port=30080, external_local=True)
     assert node.reached(w.pod, w.cluster_ip) == packed(w.near, w.far)
     assert node.reached(w.outsider, w.node, 30080) == packed(w.near)
+
+
+@pytest.mark.parametrize("protocol", [pytest.param(p, id=p.name) for p in Protocol])
+def test_every_protocol_reaches_its_own_endpoints_alone(node: Node, protocol: Protocol) -> None:
+    w = node.world
+    node.serve(w.far, protocol=protocol, node_port=30080)
+    for one in Protocol:
+        fate = node.call(w.pod, w.cluster_ip, protocol=one)
+        assert (fate.backend in packed(w.far)) == (one is protocol)
+        assert (node.call(w.outsider, w.node, 30080, one).backend in packed(w.far)) == (one is protocol)
