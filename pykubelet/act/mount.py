@@ -14,6 +14,11 @@ def tmpfs(target: Path, *, options: str = "") -> None:
     _mount("tmpfs", target, "tmpfs", 0, options)
 
 
+def huge_pages(target: Path, *, page_size: int) -> None:
+    """Mount memory in pages of so many bytes."""
+    _mount("nodev", target, "hugetlbfs", 0, f"pagesize={page_size}")
+
+
 def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
     """Make `source` appear at `target`, which exists and is of the same kind."""
     _mount(str(source), target, "", BIND, "")

@@ -9,12 +9,12 @@ from nodekit.objects import quantity
 from pykubelet.act import mount
 from pykubelet.act.volumes import ownership
 from pykubelet.act.volumes.kinds import Slot, Stateless, VolumeError
-from pykubelet.decide import resources
+from pykubelet.decide import huge_pages, resources
 from pykubelet.model.volume import Volume
 
 
 class EmptyDir(Stateless):
-    """A fresh folder that every container may write, or a tmpfs bounded by its size limit and the Pod's memory."""
+    """A fresh folder that every container may write, a tmpfs bounded by size limit and memory, or huge pages."""
 
     plugin = "kubernetes.io~empty-dir"
 
@@ -36,7 +36,9 @@ class EmptyDir(Stateless):
                 mount.tmpfs(slot.folder, options=f"size={self._size(slot)}")
                 fresh = True
         elif source.medium.startswith("HugePages"):
-            raise VolumeError(f'emptyDir medium "{source.medium}" is not served by this node')
+            if not mount.is_file_system(slot.folder):
+                mount.huge_pages(slot.folder, page_size=huge_pages.of(slot.pod, source.medium))
+                fresh = True
         elif source.medium:
             raise VolumeError(f'unknown storage medium "{source.medium}"')
         if fresh:
