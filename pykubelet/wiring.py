@@ -31,6 +31,7 @@ from pykubelet.act.user_namespaces import USER_IDS, UserNamespaces, subordinate_
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
 from pykubelet.decide import (
+    cgroups,
     container_spec,
     container_status,
     dns,
@@ -53,7 +54,7 @@ from pykubelet.model.observed import PodRuntime, RuntimeHandler
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import AuthConfig, DNSConfig
 from pykubelet.model.status import PodStatus
-from pykubelet.observe import cri_events
+from pykubelet.observe import cri_events, machine
 from pykubelet.observe.probe_calls import Caller
 from pykubelet.observe.probes import Probes
 from pykubelet.observe.relist import Relist
@@ -147,11 +148,12 @@ class PodLoop:
         )
         at_once = 1 if settings.serialize_image_pulls else settings.max_parallel_image_pulls
         images = ImageActions(Images(image_service, at_once=at_once), events, credentials=self._credentials)
+        unified = cgroups.unified_files(single_process_oom_kill=settings.single_process_oom_kill)
         facts = container_spec.NodeFacts(
             memory_capacity=memory,
-            security=security.Node(settings.seccomp_default, str(options.root / "seccomp")),
+            security=security.Node(settings.seccomp_default, str(options.root / "seccomp"), machine.thermal_paths()),
             enforce_cpu_quota=settings.cpu_cfs_quota,
-            unified_cgroups=self.cgroups.unified,
+            unified=unified if self.cgroups.unified else None,
         )
         sandboxes = Sandboxes(runtime, self.cgroups, events, place=place)
         reach = Reach(view=self.view, recorder=events, clock=clock, host_ips=options.node_ips, log_links=LOG_LINKS)

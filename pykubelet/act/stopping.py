@@ -122,5 +122,5 @@ def _resources(pod: Pod, container: Container, node: container_spec.NodeFacts) -
         container,
         memory_capacity=node.memory_capacity,
         enforce_cpu_quota=node.enforce_cpu_quota,
-        unified=node.unified_cgroups,
+        unified=node.unified,
     )

@@ -5,6 +5,8 @@ Names are paths below a hierarchy's root. Source: pkg/kubelet/cm (helpers_linux.
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from pykubelet.decide import qos, resources
 from pykubelet.model.container import Container
@@ -14,6 +16,16 @@ from pykubelet.model.runtime_config import HugepageLimit, LinuxResources
 _MIN_SHARES, _MAX_SHARES = 2, 262_144
 _MIN_QUOTA_US = 1000
 PERIOD_US = 100_000
+
+UnifiedFiles: TypeAlias = Mapping[str, str] | None
+"""What is written to a container's files of cgroup v2 beside its values; None on cgroup v1."""
+
+
+def unified_files(*, single_process_oom_kill: bool | None) -> Mapping[str, str]:
+    """Those for every container: when memory runs out all of it is killed, unless the node is set otherwise."""
+    # What a kubelet with memory throttling set before must not stay.
+    files = {"memory.high": "max"}
+    return files if single_process_oom_kill else {**files, "memory.oom.group": "1"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,7 +117,12 @@ def requested_cpu(pod: Pod) -> int:
 
 
 def of_container(
-    pod: Pod, container: Container, *, memory_capacity: int, enforce_cpu_quota: bool = True, unified: bool = False
+    pod: Pod,
+    container: Container,
+    *,
+    memory_capacity: int,
+    enforce_cpu_quota: bool = True,
+    unified: UnifiedFiles = None,
 ) -> LinuxResources:
     """The values the runtime sets on one container. `unified`: the node has cgroup v2. `memory_capacity` in bytes."""
     requests, limits = resources.amounts(container.resources.requests), resources.amounts(container.resources.limits)
@@ -119,10 +136,10 @@ def of_container(
         cpu_shares=shares(request.milli),
         memory_limit=memory.value,
         # Swap is off unless asked for: memory and swap together get no more than memory.
-        memory_swap_limit=memory.value if unified else 0,
+        memory_swap_limit=memory.value if unified is not None else 0,
         oom_score_adj=qos.oom_score_adj(pod, container, memory_capacity=memory_capacity),
         hugepage_limits=hugepage_limits(container.resources.limits),
-        unified={"memory.high": "max"} if unified else {},
+        unified=unified or {},
     )
 
 

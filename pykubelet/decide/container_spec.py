@@ -13,12 +13,12 @@ from pykubelet.model.pod import Pod
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """The node's share: memory in bytes, whether CPU limits are enforced, cgroup v2, security settings."""
+    """The node's share: memory in bytes, whether CPU limits are enforced, files of cgroup v2, security."""
 
     memory_capacity: int
     security: security.Node
     enforce_cpu_quota: bool = True
-    unified_cgroups: bool = False
+    unified: cgroups.UnifiedFiles = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def of(pod: Pod, container: Container, given: Given, node: NodeFacts) -> cri.Con
             container,
             memory_capacity=node.memory_capacity,
             enforce_cpu_quota=node.enforce_cpu_quota,
-            unified=node.unified_cgroups,
+            unified=node.unified,
         ),
         security=security.of_container(pod, container, namespaces, image_user=given.image_user, node=node.security),
         stop_signal=(container.lifecycle.stop_signal or "") if container.lifecycle else "",

@@ -37,6 +37,8 @@ class Node:
 
     seccomp_default: bool = False
     seccomp_root: str = ""
+    masked_paths: tuple[str, ...] = ()
+    """Paths of this machine that containers are not to see, beside those of every machine."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def of_container(
         supplemental_groups=_groups(pod),
         supplemental_groups_policy=_groups_policy(pod),
         no_new_privs=own.allow_privilege_escalation is False,
-        masked_paths=() if unmasked else MASKED_PATHS,
+        masked_paths=() if unmasked else (*MASKED_PATHS, *node.masked_paths),
         readonly_paths=() if unmasked else READONLY_PATHS,
         seccomp=_seccomp(own.seccomp_profile or whole.seccomp_profile, node),
         apparmor=_apparmor(own.app_armor_profile or whole.app_armor_profile),

@@ -41,6 +41,12 @@ def read(root: Path = Path("/")) -> Machine:
     )
 
 
+def thermal_paths(root: Path = Path("/")) -> tuple[str, ...]:
+    """The files that tell how hot each CPU gets, from which the load of neighbours can be read."""
+    found = root.glob("sys/devices/system/cpu/cpu*/thermal_throttle")
+    return tuple(sorted(f"/{path.relative_to(root)}" for path in found))
+
+
 def filesystem(path: str | os.PathLike[str]) -> Filesystem:
     """The filesystem that holds `path`; raises OSError."""
     found = os.statvfs(path)

@@ -331,3 +331,27 @@ def test_no_item_leaves_its_volume(path: str) -> None:
         volume_content.of_config_map(
             ConfigMap(data={"a": "1"}), (KeyToPath(key="a", path=path),), mode=0o644, optional=False
         )
+
+
+@pytest.mark.parametrize(
+    ("files", "swap", "expected"),
+    [
+        pytest.param(None, 0, {}, id="cgroup v1 has no such files"),
+        pytest.param(
+            cgroups.unified_files(single_process_oom_kill=None),
+            64 * 1024**2,
+            {"memory.high": "max", "memory.oom.group": "1"},
+            id="all of a container is killed when memory runs out, and it does not swap",
+        ),
+        pytest.param(
+            cgroups.unified_files(single_process_oom_kill=True),
+            64 * 1024**2,
+            {"memory.high": "max"},
+            id="one process alone is killed where the node is set so",
+        ),
+    ],
+)
+def test_what_cgroup_v2_adds(files: cgroups.UnifiedFiles, swap: int, expected: dict[str, str]) -> None:
+    made = pod({"resources": {"limits": {"memory": "64Mi"}}})
+    found = cgroups.of_container(made, made.spec.containers[0], memory_capacity=GIB, unified=files)
+    assert (found.memory_limit, found.memory_swap_limit, dict(found.unified)) == (64 * 1024**2, swap, expected)
