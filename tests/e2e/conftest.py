@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from devcluster.api import Cluster
+from tests.e2e import kube as k
 from tests.e2e.kube import Kube
 from tests.e2e.lab import Registry
 
@@ -30,8 +31,12 @@ def kube(cluster: Kube, request: pytest.FixtureRequest) -> Iterator[Kube]:
     """kubectl in a fresh namespace, which is deleted after the test."""
     name = f"e2e-{uuid.uuid4().hex[:8]}"
     cluster.run("create", "namespace", name)
+    kube = Kube(name)
+    # Controllers put these into a new namespace; no Pod is admitted before.
+    k.wait_for(lambda: kube.exists("serviceaccount", "default"), f"service account {name}/default")
+    k.wait_for(lambda: kube.exists("configmap", "kube-root-ca.crt"), f"ConfigMap {name}/kube-root-ca.crt")
     try:
-        yield Kube(name)
+        yield kube
     finally:
         cluster.run("delete", "namespace", name, "--wait=false")
 
