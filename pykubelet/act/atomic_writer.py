@@ -27,7 +27,7 @@ def write(folder: Path, files: Mapping[str, File], *, gid: int | None = None) ->
     if before is not None and _same(before, files):
         _link(folder, files)
         return False
-    if gid is not None:
+    if gid is not None and before is None:
         _own(folder, stat.S_IMODE(folder.stat().st_mode) | 0o550, None, gid)
     fresh = _fresh_folder(folder, gid)
     try:
