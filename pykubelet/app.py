@@ -36,7 +36,7 @@ from pykubelet.node_wiring import NodeLoop
 from pykubelet.observe import addresses
 from pykubelet.observe.runtime_health import RuntimeHealth
 from pykubelet.options import Options
-from pykubelet.serve import serving
+from pykubelet.serve import explain, serving
 from pykubelet.serve.serving import Host
 from pykubelet.serve.stats_summary import StatsSummary
 
@@ -91,11 +91,12 @@ async def _run(settings: Settings, options: Options) -> None:
         node = NodeLoop(settings, options, client=client, services=(runtime, images), pods=loop)
         await node.enforce()
         metrics = Metrics()
+        served = wiring.ServedPods(loop.workers)
         host = Host(
             node=options.node_name,
             addresses=options.node_ips,
             cert_dir=options.certificates,
-            pods=wiring.ServedPods(loop.workers),
+            pods=served,
             runtime=runtime,
             client=client,
             metrics=metrics,
@@ -104,6 +105,7 @@ async def _run(settings: Settings, options: Options) -> None:
             more=(StatsSummary(node.usage.summary),),
         )
         await stack.enter_async_context(serving.running(settings, host))
+        await stack.enter_async_context(explain.listening(options.root, served.explain))
         if settings.server_tls_bootstrap and not settings.tls_cert_file:
             asked = identity.serving(options.node_name, options.node_ips)
             signed = Store(options.certificates, "kubelet-server")

@@ -18,6 +18,7 @@ from pykubelet import KUBERNETES_VERSION, VERSION, app, errors, flags
 from pykubelet.config import effects, load
 from pykubelet.config.settings import Settings
 from pykubelet.options import Options
+from pykubelet.serve import explain
 
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
@@ -25,7 +26,10 @@ log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the agent; the exit code."""
+    """Run the agent, or ask the one that runs here; the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["explain"]:
+        return _explain(words[1:])
     given = _parser().parse_args(arguments)
     if given.version:
         print(f"Kubernetes v{KUBERNETES_VERSION}")
@@ -42,6 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pykubelet: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _explain(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="pykubelet explain", description="Say what a Pod of this node waits for, since when, and what comes next."
+    )
+    parser.add_argument("kind", choices=("pod",), help="what is asked about")
+    parser.add_argument("name", help="which one: NAMESPACE/NAME")
+    parser.add_argument("--root-dir", type=Path, default=Path("/var/lib/kubelet"), help="the kubelet's --root-dir")
+    given = parser.parse_args(words)
+    try:
+        known, said = explain.ask(given.root_dir, given.name)
+    except OSError as error:
+        print(f"pykubelet: no pykubelet answers in {given.root_dir}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    print(said, end="", file=sys.stdout if known else sys.stderr)
+    return 0 if known else 1
 
 
 def _parser() -> argparse.ArgumentParser:

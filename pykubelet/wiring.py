@@ -307,6 +307,11 @@ class ServedPods:
         found = [pod for pod in self._workers.memories.known() if pod.key == (namespace, name)]
         return min(found, key=lambda pod: pod.metadata.deletion_timestamp is not None, default=None)
 
+    def explain(self, namespace: str, name: str) -> tuple[str, ...] | None:
+        """What the Pod of that name waits for, in sentences; None if it is not on this node."""
+        pod = self.by_name(namespace, name)
+        return self._workers.explain(pod.uid) if pod is not None else None
+
     def all(self) -> list[Pod]:
         """Every Pod of this node."""
         return self._workers.memories.known()

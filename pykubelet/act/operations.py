@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 class _Operation:
     action: Action
     task: asyncio.Task[None]
+    began: float
+    """In the loop's time."""
 
 
 class Operations:
@@ -39,6 +41,11 @@ class Operations:
         """What runs for this Pod now."""
         return {key: operation.action for key, operation in self._running.get(uid, {}).items()}
 
+    def durations(self, uid: Uid) -> Mapping[OpKey, float]:
+        """For how many seconds each has been under way."""
+        now = asyncio.get_running_loop().time()
+        return {key: now - operation.began for key, operation in self._running.get(uid, {}).items()}
+
     def start(self, uid: Uid, action: Action, work: Work) -> bool:
         """Run `work(action)` in the background. False if one with its key is under way and is not to be taken over."""
         mine = self._running.setdefault(uid, {})
@@ -48,7 +55,7 @@ class Operations:
                 return False
             before.task.cancel()
         task = asyncio.create_task(work(action), name=f"{uid}:{action.key}")
-        operation = mine[action.key] = _Operation(action, task)
+        operation = mine[action.key] = _Operation(action, task, asyncio.get_running_loop().time())
         task.add_done_callback(lambda task: self._over(uid, operation, task))
         return True
 

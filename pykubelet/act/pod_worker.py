@@ -16,7 +16,7 @@ from pykubelet.act.memories import Memories
 from pykubelet.act.operations import Operations
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.cri import errors as cri_errors
-from pykubelet.decide import backoff, backoff_events, pod_actions, pod_status, references, waiting
+from pykubelet.decide import backoff, backoff_events, explain, pod_actions, pod_status, references, waiting
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
 from pykubelet.model.ids import Uid
@@ -86,6 +86,16 @@ class PodWorkers:
         """Look at every Pod again."""
         for uid in self.memories:
             self._workers.wake(uid)
+
+    def explain(self, uid: Uid) -> tuple[str, ...] | None:
+        """What a Pod waits for, in sentences; None if nothing is known of it."""
+        memory = self.memories.get(uid)
+        if memory is None:
+            return None
+        seen = self._near.seen.get(uid) or PodRuntime(uid, memory.pod.metadata.namespace, memory.pod.metadata.name)
+        state = self._state(uid, memory, seen)
+        took = self._operations.durations(uid)
+        return explain.of(state, memory.status or memory.pod.status, took=took, now=self._clock.now().timestamp())
 
     async def run(self) -> None:
         """Work until cancelled. Containers go on without us; what was being asked of the runtime is awaited."""
