@@ -122,8 +122,10 @@ def _seen(
     newest = instances[0]
     cid = f"{runtime.name}://{newest.id}"
     now_state = _state_of(state, container, newest, old, runtime)
-    if len(instances) > 1:
-        last_state = _state_of(state, container, instances[1], None, runtime)
+    # One that was created and never ran is nobody's predecessor.
+    predecessor = next((one for one in instances[1:] if one.state is Seen.EXITED), None)
+    if predecessor is not None:
+        last_state = ContainerState(terminated=_terminated(state, predecessor, runtime))
     elif old is not None and old.container_id != cid and old.state.terminated is not None:
         last_state = ContainerState(terminated=old.state.terminated)
     else:

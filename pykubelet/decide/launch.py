@@ -158,8 +158,14 @@ def wanted(state: PodState, kind: Kind) -> tuple[Container, ...]:
     """The regular or ephemeral containers that are to be started; an ephemeral one is started once."""
     spec = state.pod.spec
     if kind is Kind.EPHEMERAL:
-        return tuple(c for c in spec.ephemeral_containers if lookup.newest(state.seen, c.name) is None)
+        return tuple(c for c in spec.ephemeral_containers if not _was_started(state, c.name))
     return tuple(c for c in spec.containers if restart.wanted(state, c, lookup.newest(state.seen, c.name)))
+
+
+def _was_started(state: PodState, name: str) -> bool:
+    seen = lookup.newest(state.seen, name)
+    # One that was created and no more, and is not just being started, never ran.
+    return seen is not None and (seen.state is not ContainerState.CREATED or lookup.is_starting(state, name))
 
 
 def is_over(state: PodState) -> bool:

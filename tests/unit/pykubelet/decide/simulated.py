@@ -5,9 +5,11 @@ import dataclasses
 import msgspec
 
 from nodekit.objects import times
-from pykubelet.decide import ending, init_order, lookup, pod_actions, pod_status
+from pykubelet.decide import ending, init_order, labels, lookup, pod_actions, pod_status, resize
 from pykubelet.model import actions
 from pykubelet.model.actions import Action, Kind, OpKey, Plan
+from pykubelet.model.container import Container as Asked
+from pykubelet.model.container import ResizePolicy, ResourceRequirements
 from pykubelet.model.ids import ContainerId, SandboxId
 from pykubelet.model.observed import Container, ContainerState, PodRuntime, Sandbox, SandboxState
 from pykubelet.model.pod import Pod
@@ -33,6 +35,7 @@ class Machine:
         self.status = PodStatus(phase="Pending")
         self.plan = Plan()
         self.forgotten = False
+        self.made_from: dict[str, str] = {}
 
     def seen(self) -> PodRuntime:
         meta = self.pod.metadata
@@ -59,8 +62,14 @@ class Machine:
             self._check(action)
             self.under_way[action.key] = action
             match action:
-                case actions.StartContainer(backoff=later) if later is not None:
-                    self.remember(backoffs={**self.memory.backoffs, action.name: later})
+                case actions.StartContainer():
+                    asked = lookup.spec_of(self.pod, action.name)
+                    assert asked is not None
+                    have = {**self.memory.actuated, action.name: resize.wanted(self.pod, asked[0])}
+                    self.remember(actuated=have)
+                    self.made_from[f"{action.name}-{action.attempt}"] = f"{labels.container_hash(asked[0]):x}"
+                    if action.backoff is not None:
+                        self.remember(backoffs={**self.memory.backoffs, action.name: action.backoff})
                 case actions.StopContainer():
                     self.remember(stopped_for={**self.memory.stopped_for, action.container: action.reason})
                 case _:
@@ -120,12 +129,12 @@ class Machine:
             assert one.restart_count >= counts.get(one.name, 0), f"the restarts of {one.name} went back"
         self.pod = msgspec.structs.replace(self.pod, status=self.status)
 
-    def fail(self, key: OpKey) -> None:
+    def fail(self, key: OpKey, *, reason: str = "Error") -> None:
         """An operation ends badly."""
         self._drop(key)
         before = self.memory.failures.get(key)
         count = before.count + 1 if before else 1
-        failure = Failure("Error", "simulated", self.now, count, self.now + min(2**count, 10))
+        failure = Failure(reason, "simulated", self.now, count, self.now + min(2**count, 10))
         self.remember(failures={**self.memory.failures, key: failure})
 
     def advance(self, key: OpKey) -> None:
@@ -182,7 +191,7 @@ class Machine:
                 assert gone.state is not ContainerState.RUNNING
                 self.containers.remove(gone)
             case actions.ResizeContainer():
-                pass
+                self.remember(actuated={**self.memory.actuated, action.name: action.to})
             case actions.TearDown():
                 assert not lookup.running(self.seen())
                 self.remember(torn_down=True, volumes_ready=False)
@@ -218,6 +227,7 @@ class Machine:
                 action.sandbox,
                 ContainerState.CREATED,
                 self.now,
+                annotations={labels.HASH: self.made_from[f"{action.name}-{action.attempt}"]},
                 detailed=True,
             )
         )
@@ -243,6 +253,32 @@ class Machine:
         """The newest sandbox dies, and what runs in it."""
         if self.sandboxes:
             self._kill_sandbox(self.sandboxes[-1].id)
+
+    def debug(self) -> None:
+        """Somebody adds an ephemeral container."""
+        spec = self.pod.spec
+        added = Asked(name=f"e{len(spec.ephemeral_containers)}", image="img:1")
+        spec = msgspec.structs.replace(spec, ephemeral_containers=(*spec.ephemeral_containers, added))
+        self.pod = msgspec.structs.replace(self.pod, spec=spec)
+
+    def resize(self, cpu: str) -> None:
+        """Other resources are granted to the first regular container; its second one would restart for that."""
+        wanted = ResourceRequirements(requests={"cpu": cpu})
+        policy = ResizePolicy(resource_name="cpu", restart_policy="RestartContainer")
+        self._change(
+            *(
+                msgspec.structs.replace(container, resources=wanted, resize_policy=(policy,) if index else ())
+                for index, container in enumerate(self.pod.spec.containers)
+            )
+        )
+
+    def change_image(self, image: str) -> None:
+        """Another image is asked for."""
+        self._change(*(msgspec.structs.replace(container, image=image) for container in self.pod.spec.containers))
+
+    def _change(self, *containers: Asked) -> None:
+        spec = msgspec.structs.replace(self.pod.spec, containers=containers)
+        self.pod = msgspec.structs.replace(self.pod, spec=spec)
 
     def delete(self, grace: int) -> None:
         """The API object is asked to go, in that many seconds."""

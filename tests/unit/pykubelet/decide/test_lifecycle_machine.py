@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from nodekit.objects.meta import ObjectMeta
-from pykubelet.decide import pod_actions
+from pykubelet.decide import health, pod_actions, resize
 from pykubelet.model.container import Container, ExitCodes, RestartRule
 from pykubelet.model.observed import ContainerState
 from pykubelet.model.pod import Pod, PodSpec
@@ -14,6 +14,7 @@ from tests.unit.pykubelet.decide.simulated import Machine
 
 POLICIES = st.sampled_from(["Always", "OnFailure", "Never"])
 OWN_POLICIES = st.sampled_from([None, None, "Always", "OnFailure", "Never"])
+START_OVER = RestartRule(action="RestartAllContainers", exit_codes=ExitCodes(operator="In", values=(43,)))
 RULE = RestartRule(action="Restart", exit_codes=ExitCodes(operator="In", values=(42,)))
 
 
@@ -23,7 +24,7 @@ def containers(prefix: str, policies: list[str | None]) -> tuple[Container, ...]
             name=f"{prefix}{index}",
             image="img:1",
             restart_policy=policy,
-            restart_policy_rules=(RULE,) if policy == "Never" else (),
+            restart_policy_rules=(RULE, START_OVER) if policy == "Never" else (),
         )
         for index, policy in enumerate(policies)
     )
@@ -55,7 +56,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.machine.step()
 
     @precondition(lambda self: any(c.state is ContainerState.RUNNING for c in self.machine.containers))
-    @rule(data=st.data(), code=st.sampled_from([0, 1, 42]))
+    @rule(data=st.data(), code=st.sampled_from([0, 1, 42, 43]))
     def a_container_exits(self, data: st.DataObject, code: int) -> None:
         running = sorted(c.id for c in self.machine.containers if c.state is ContainerState.RUNNING)
         self.machine.exit(data.draw(st.sampled_from(running)), code)
@@ -67,6 +68,30 @@ class Lifecycle(RuleBasedStateMachine):
         running = sorted(c.id for c in self.machine.containers if c.state is ContainerState.RUNNING)
         sick = data.draw(st.sampled_from(running))
         self.machine.remember(probed={**self.machine.memory.probed, sick: Probed(liveness=Verdict.FAILURE)})
+        self.machine.step()
+
+    @precondition(lambda self: any(c.state is ContainerState.RUNNING for c in self.machine.containers))
+    @rule(data=st.data())
+    def a_hook_fails(self, data: st.DataObject) -> None:
+        starting = sorted(key for key, stage in self.machine.stages.items() if stage is ContainerState.RUNNING)
+        if starting:
+            self.machine.fail(data.draw(st.sampled_from(starting)), reason=health.POST_START_ERROR)
+            self.machine.step()
+
+    @precondition(lambda self: len(self.machine.pod.spec.ephemeral_containers) < 2)
+    @rule()
+    def it_is_debugged(self) -> None:
+        self.machine.debug()
+        self.machine.step()
+
+    @rule(cpu=st.sampled_from(["100m", "200m"]))
+    def it_is_resized(self, cpu: str) -> None:
+        self.machine.resize(cpu)
+        self.machine.step()
+
+    @rule(image=st.sampled_from(["img:1", "img:2"]))
+    def its_image_changes(self, image: str) -> None:
+        self.machine.change_image(image)
         self.machine.step()
 
     @rule(seconds=st.sampled_from([1.0, 15.0, 400.0]))
@@ -101,6 +126,10 @@ class Lifecycle(RuleBasedStateMachine):
             ended = {c.name for c in machine.containers if c.state is ContainerState.EXITED}
             assert asked <= running | ended, "a container was never started"
             assert asked & running
+            changes = {resize.change(state, container) for container in machine.pod.spec.containers}
+            assert changes == {resize.Change.NONE}, "not resized"
+            debugging = {container.name for container in machine.pod.spec.ephemeral_containers}
+            assert debugging <= running | ended, "an ephemeral container was never started"
             assert machine.is_initialized()
             names = [container.name for container in machine.containers]
             assert all(names.count(name) <= 2 for name in names), "dead predecessors pile up"
@@ -116,7 +145,7 @@ class Lifecycle(RuleBasedStateMachine):
 
 
 Lifecycle.TestCase.settings = settings(
-    max_examples=120,
+    max_examples=80,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
