@@ -119,3 +119,11 @@ bench: venv ## Pods on a node of ours beside one of the genuine kubelet's, alter
 	@$(PY) -m devcluster --name bench up --node n2=genuine
 	@$(PY) -m devcluster --name bench run -- $(abspath $(PY)) tests/bench/pods.py --cluster bench $(ARGS); \
 	  result=$$?; $(PY) -m devcluster --name bench down; exit $$result
+
+.PHONY: wheels
+wheels: venv ## Our wheel and those it needs, in build/wheels: what systemd/install takes
+	@rm -rf build/wheels; $(PY) -m pip wheel --quiet --disable-pip-version-check --wheel-dir build/wheels .
+
+.PHONY: machines
+machines: wheels ## Machines with systemd: genuine kubeadm init and join with pykubelet, as in docs/kubeadm.md (root, 3 min)
+	@$(VENV)/bin/pytest -v tests/machines/test_kubeadm.py --timeout=900 $(ARGS)

@@ -73,6 +73,8 @@ async def _run(settings: Settings, options: Options) -> None:
     who = ClientIdentity(places, node=options.node_name, rotate=settings.rotate_certificates, clock=clock)
     credentials = await who.open()
     async with contextlib.AsyncExitStack() as stack:
+        notifier = systemd.Notifier(os.environ)
+        stack.callback(notifier.stopping)  # last of all, as the block is left before the tasks have ended
         transport = await stack.enter_async_context(Transport(credentials, user_agent=f"pykubelet/{VERSION}"))
         client = Client(transport)
         identities = await stack.enter_async_context(Tasks())
@@ -114,8 +116,6 @@ async def _run(settings: Settings, options: Options) -> None:
         tasks = await stack.enter_async_context(Tasks())
         loop.start(tasks, restart=RESTART)
         node.start(tasks, restart=RESTART)
-        notifier = systemd.Notifier(os.environ)
-        stack.callback(notifier.stopping)
         tasks.start("watchdog", lambda: notifier.keep_alive(lambda: True))
         notifier.ready(f"node {options.node_name}")
         # What was imported lives as long as the process: the collector need not look at it again and again.
