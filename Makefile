@@ -90,7 +90,7 @@ e2e: venv ## The e2e tests against the dev cluster; ARGS for pytest, such as ARG
 	@$(E2E_ENV) $(VENV)/bin/pytest $(or $(TESTS),tests/e2e) --timeout=600 $(ARGS)
 
 .PHONY: bench-proxy
-bench-proxy: venv ## Measure pyproxy and the genuine kube-proxy in turn (root; KUBEBUILDER_ASSETS names the binaries)
+bench-proxy: venv ## pyproxy beside the genuine kube-proxy on the same Services, alternating; a table at the end (root, 10 min)
 	@$(PY) -m tests.bench.proxy $(ARGS)
 
 # The upstream suite. FOCUS, SKIP: regular expressions on test names; PROCS: tests at once; COMPARE: another run's results.

@@ -173,6 +173,9 @@ def _error_of(request: Request, answer: aiohttp.ClientResponse, *, server: str, 
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        # aiohttp's own words hold the repr of an SSL context, which tells nobody anything.
+        return f"cannot connect: {error.os_error.strerror or error.os_error}"
     return str(error) or type(error).__name__
 
 

@@ -1,6 +1,6 @@
 """pyproxy and the genuine kube-proxy, in turn, on the same API server with the same Services.
 
-    sudo KUBEBUILDER_ASSETS=DIR python -m tests.bench.proxy --sizes 10,1000,5000 --rounds 3 --out build/proxy.json
+    sudo python -m tests.bench.proxy --sizes 10,1000,5000 --rounds 3 --out build/proxy.json
 
 One network namespace holds etcd, the API server and the proxy; two backends and a client are joined to it. Nothing else
 runs there, so the figures are the proxies' own. For each size and round each proxy is started on empty tables:
@@ -30,6 +30,9 @@ from typing import Any
 import aiohttp
 from pyroute2 import netns
 
+from devcluster import binaries, tools
+from devcluster import node as nodes
+from devcluster.progress import Reporter
 from tests.contract import apiserver
 
 BACKENDS = {"bench-b1": "198.19.1.11", "bench-b2": "198.19.1.12"}
@@ -62,6 +65,11 @@ def main() -> int:
     parser.add_argument("--proxies", default="pyproxy,kube-proxy")
     parser.add_argument("--out", default="build/proxy.json")
     options = parser.parse_args()
+    if "KUBEBUILDER_ASSETS" not in os.environ:
+        # The dev cluster's own, all linked from one folder.
+        folder = Path(tempfile.mkdtemp(prefix="bench-binaries-"))
+        nodes.link_binaries(folder, binaries.resolve(tools.CLUSTER, Reporter()))
+        os.environ["KUBEBUILDER_ASSETS"] = str(folder)
     samples: list[Sample] = []
     with apiserver.running("--service-cluster-ip-range=198.18.64.0/18") as server, Lab(server) as lab:
         for size in map(int, options.sizes.split(",")):
