@@ -26,9 +26,10 @@ def why_stop(state: PodState, container: Container, kind: Kind, seen: observed.C
     """Why this instance must stop now; None if it may go on. It may be starting still: then only probes count."""
     name = container.name
     grace = state.pod.spec.termination_grace_period_seconds
-    who = f"{'Init container' if kind is Kind.INIT else 'Container'} {name}"
+    what = "Init container" if kind is Kind.INIT else "Container"
+    who = f"{what} {name}"
     if seen.state is ContainerState.UNKNOWN:
-        return Stop(StopReason.UNKNOWN_STATE, f'{who} is in "unknown" state, try killing it before restart', grace)
+        return Stop(StopReason.UNKNOWN_STATE, f'{what} is in "unknown" state, try killing it before restart', grace)
     if seen.state is not ContainerState.RUNNING or kind is Kind.EPHEMERAL:
         return None
     failure = state.failures.get(OpKey(f"start/{name}"))
