@@ -56,9 +56,11 @@ def registry(lab: Cluster) -> Registry:
 
 
 @pytest.fixture(scope="session")
-def genuine(lab: Cluster) -> Iterator[str]:
+def genuine(lab: Cluster, cluster: Kube) -> Iterator[str]:
     """A node with the genuine kubelet and kube-proxy beside ours, from its first use to the end of the run."""
     command = [sys.executable, "-m", "devcluster", "--name", lab.name, "node"]
     subprocess.run([*command, "add", "n9=genuine"], check=True, timeout=180)
+    # Only Pods that name this node shall run there: all other tests are about ours.
+    cluster.run("taint", "node", "n9", "e2e=genuine:NoSchedule", "--overwrite")
     yield "n9"
     subprocess.run([*command, "remove", "n9"], check=True, timeout=120)

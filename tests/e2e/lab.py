@@ -4,6 +4,7 @@ import dataclasses
 import http.client
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,16 @@ class Leftovers:
     mounts: frozenset[str]
     cgroups: frozenset[str]
     veths: int
+
+
+def aborted_starts(node: Node) -> frozenset[str]:
+    """Containers whose start containerd gave up half-way, as the kubelet that had asked for it was killed.
+
+    containerd 2.4 then leaves a task that no CRI call can remove ("cannot delete running task") and the container has
+    to be made anew, counted as a restart: so it does to a genuine kubelet that is killed in the same moment.
+    """
+    text = node.log("containerd").read_text(errors="replace")
+    return frozenset(re.findall(r'StartContainer for \\"([0-9a-f]{64})\\" failed".*context canceled', text))
 
 
 def leftovers(node: Node) -> Leftovers:
