@@ -384,13 +384,7 @@ def test_nft_reads_what_it_lists_and_what_a_dry_run_prints(node: Node, tmp_path:
 def test_flows_of_a_gone_backend_are_forgotten(node: Node) -> None:
     _forget_flows(node)
     port = node.serve("b1", protocol=Protocol.UDP)
-    with node.lab.inside(POD):
-        client = socket.socket(
-            socket.AF_INET6 if node.plan.family is Family.IPV6 else socket.AF_INET, socket.SOCK_DGRAM
-        )
-    with client:
-        client.settimeout(0.7)
-        client.connect((node.plan.cluster_ip, 80))
+    with _udp_client(node) as client:
         assert _ask(client) == "b1"
         frontends = node.ruleset.programs[port.name].frontends
         node.serve("b2", protocol=Protocol.UDP)
@@ -406,13 +400,7 @@ def test_flows_of_a_gone_backend_are_forgotten(node: Node) -> None:
 def test_flows_to_backends_of_the_past_are_found_at_the_start(node: Node) -> None:
     _forget_flows(node)
     port = node.serve("b1", protocol=Protocol.UDP)
-    with node.lab.inside(POD):
-        client = socket.socket(
-            socket.AF_INET6 if node.plan.family is Family.IPV6 else socket.AF_INET, socket.SOCK_DGRAM
-        )
-    with client:
-        client.settimeout(0.7)
-        client.connect((node.plan.cluster_ip, 80))
+    with _udp_client(node) as client:
         assert _ask(client) == "b1"
         node.serve("b2", protocol=Protocol.UDP)
         (frontend,) = node.ruleset.programs[port.name].frontends
@@ -422,6 +410,18 @@ def test_flows_to_backends_of_the_past_are_found_at_the_start(node: Node) -> Non
         assert _ask(client) == "b2"
         assert conntrack.reconcile({frontend.key: now}, node.plan.family) == 0
         conntrack.close()
+
+
+@contextlib.contextmanager
+def _udp_client(node: Node) -> Iterator[socket.socket]:
+    """A Pod's socket that talks to the Service's ClusterIP."""
+    family = socket.AF_INET6 if node.plan.family is Family.IPV6 else socket.AF_INET
+    with node.lab.inside(POD):
+        client = socket.socket(family, socket.SOCK_DGRAM)
+    with client:
+        client.settimeout(0.7)
+        client.connect((node.plan.cluster_ip, 80))
+        yield client
 
 
 def _forget_flows(node: Node) -> None:

@@ -1,10 +1,8 @@
 """Gets a Pod's volumes ready, keeps their content up to date, and takes them away."""
 
 import asyncio
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from pykubelet.act import mount, ports
 from pykubelet.act.files import PodFiles
@@ -90,10 +88,6 @@ class VolumeManager:
         for name in ("volumes", "volume-subpaths", "volumeDevices", "plugins"):
             shutil.rmtree(folder / name, ignore_errors=True)
 
-    def orphans(self, known: set[Uid]) -> Iterator[Uid]:
-        """Pods that have a folder here and are not known any more."""
-        return (uid for uid in self._files.known() if uid not in known)
-
     async def _fill(self, pod: Pod, volume: Volume) -> None:
         try:
             kind, slot = self._slot(pod, volume)
@@ -110,14 +104,3 @@ class VolumeManager:
                 folder = self._files.folder(pod.uid) / "volumes" / kind.plugin / volume.name
                 return kind, Slot(pod, volume, folder)
         raise ConfigError(f'volume "{volume.name}" is of a kind that this kubelet does not serve')
-
-
-def usage(folder: Path) -> tuple[int, int]:
-    """Bytes and inodes used by a volume on disk."""
-    total = inodes = 0
-    for base, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            found = os.lstat(os.path.join(base, name))
-            total += found.st_blocks * 512
-            inodes += 1
-    return total, inodes
