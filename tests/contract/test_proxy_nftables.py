@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Address, Family, Prefix
 from pyproxy.model.ports import Balance, Endpoint, PortName, Protocol, ServicePort
 from pyproxy.model.transaction import Transaction
+from tests.contract import sctp
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -91,11 +93,15 @@ class Lab:
         for plan in PLANS.values():
             width = plan.family.value * 8
             self._in(NODE, "ip", "addr", "add", f"{plan.hosts[NODE]}/{width}", "dev", "lo")
-            # Never used, but without a route the node itself could not begin to call a ClusterIP.
-            self._in(NODE, "ip", "route", "add", "blackhole", str(plan.services), "metric", "9999")
         self._in(NODE, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         for name in (*BACKENDS, POD, OUTSIDER):
             self._attach(name)
+        for plan in PLANS.values():
+            # Where the node would send what is for a ClusterIP, if nothing translated it.
+            route = (str(plan.services), "dev", f"v-{OUTSIDER}", "src", plan.hosts[NODE])
+            self._in(NODE, "ip", "route", "add", *route)
+            # There it would be refused: what is not answered at all was dropped on the way.
+            self._add_address(OUTSIDER, plan.unallocated)
         for name in BACKENDS:
             self._serve(name)
 
@@ -114,16 +120,21 @@ class Lab:
         finally:
             netns.popns()
 
-    def call(self, host: str, address: str, port: int, *, udp: bool = False) -> str:
+    def call(self, host: str, address: str, port: int, *, over: Protocol = Protocol.TCP) -> str:
         """What answered, as `name seen-source`; or the error's name."""
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with self.inside(host), socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as one:
-            one.settimeout(0.7)
+        with self.inside(host), _open(over, socket.AF_INET6 if ":" in address else socket.AF_INET) as one:
             try:
                 one.connect((address, port))
-                if udp:
-                    one.send(b"?")
-                return one.recv(200).decode()
+                match over:
+                    case Protocol.TCP:
+                        return one.recv(200).decode()
+                    case Protocol.UDP:
+                        one.send(b"?")
+                        return one.recv(200).decode()
+                    case Protocol.SCTP:
+                        client = sctp.Client(one, port)
+                        client.begin()
+                        return client.ask()
             except OSError as error:
                 return type(error).__name__
 
@@ -158,18 +169,25 @@ class Lab:
         self._in(NODE, "ip", "addr", "add", "fe80::1/64", "dev", peer, "nodad")
         for plan, gateway in ((PLANS[Family.IPV4], "169.254.1.1"), (PLANS[Family.IPV6], "fe80::1")):
             address = plan.hosts[host]
-            self._in(host, "ip", "addr", "add", f"{address}/{plan.family.value * 8}", "dev", "eth0",
-                     *(["nodad"] if ":" in address else []))  # fmt: skip
+            self._add_address(host, address)
             if ":" not in address:
                 self._in(host, "ip", "route", "add", gateway, "dev", "eth0")
             self._in(host, "ip", "route", "add", "default", "via", gateway, "dev", "eth0")
             self._in(NODE, "ip", "route", "add", address, "dev", peer)
+
+    def _add_address(self, host: str, address: str) -> None:
+        width = ("/128", "nodad") if ":" in address else ("/32",)
+        self._in(host, "ip", "addr", "add", f"{address}{width[0]}", "dev", "eth0", *width[1:])
 
     def _serve(self, host: str) -> None:
         with self.inside(host):
             stream = socket.create_server(("::", PORT), family=socket.AF_INET6, dualstack_ipv6=True)
             datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
             datagrams.bind(("::", PORT))
+            raw = [sctp.open_socket(family) for family in (socket.AF_INET, socket.AF_INET6)]
+        for one in raw:
+            self.stack.callback(one.close)
+            threading.Thread(target=sctp.Server(one, PORT, host).run, daemon=True).start()
         for one, answer in ((stream, self._answer_stream), (datagrams, self._answer_datagrams)):
             self.stack.callback(one.close)
             self.stack.callback(one.shutdown, socket.SHUT_RDWR) if one is stream else None
@@ -193,6 +211,18 @@ class Lab:
                 server.sendto(f"{host} {peer[0].removeprefix('::ffff:')}".encode(), peer)
             except OSError:
                 return
+
+
+def _open(protocol: Protocol, family: socket.AddressFamily) -> socket.socket:
+    match protocol:
+        case Protocol.TCP:
+            one = socket.socket(family, socket.SOCK_STREAM)
+        case Protocol.UDP:
+            one = socket.socket(family, socket.SOCK_DGRAM)
+        case Protocol.SCTP:
+            one = sctp.open_socket(family)
+    one.settimeout(0.7)
+    return one
 
 
 @pytest.fixture(scope="module")
@@ -239,11 +269,11 @@ class Node:
         self.serve(*backends, **fields)  # type: ignore[arg-type]
         return self.change
 
-    def call(self, host: str, address: str, port: int = 80, *, udp: bool = False) -> str:
-        return self.lab.call(host, address, port, udp=udp)
+    def call(self, host: str, address: str, port: int = 80, *, over: Protocol = Protocol.TCP) -> str:
+        return self.lab.call(host, address, port, over=over)
 
-    def reached(self, host: str, address: str, port: int = 80, *, udp: bool = False) -> set[str]:
-        return {self.call(host, address, port, udp=udp).split()[0] for _ in range(25)}
+    def reached(self, host: str, address: str, port: int = 80, *, over: Protocol = Protocol.TCP) -> set[str]:
+        return {self.call(host, address, port, over=over).split()[0] for _ in range(25)}
 
 
 @pytest.fixture(params=[pytest.param(f, id=f.api_name) for f in Family])
@@ -256,13 +286,14 @@ def node(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Node]:
         kernel.close()
 
 
-@pytest.mark.parametrize(
-    ("protocol", "udp"), [pytest.param(Protocol.TCP, False, id="TCP"), pytest.param(Protocol.UDP, True, id="UDP")]
-)
-def test_a_cluster_ip_reaches_every_backend(node: Node, protocol: Protocol, udp: bool) -> None:
+each_protocol = pytest.mark.parametrize("protocol", [pytest.param(p, id=p.name) for p in Protocol])
+
+
+@each_protocol
+def test_a_cluster_ip_reaches_every_backend(node: Node, protocol: Protocol) -> None:
     node.serve(*BACKENDS, protocol=protocol)
-    assert node.reached(POD, node.plan.cluster_ip, udp=udp) == set(BACKENDS)
-    assert node.call(POD, node.plan.cluster_ip, udp=udp).split()[1] == node.plan.hosts[POD]
+    assert node.reached(POD, node.plan.cluster_ip, over=protocol) == set(BACKENDS)
+    assert node.call(POD, node.plan.cluster_ip, over=protocol).split()[1] == node.plan.hosts[POD]
 
 
 def test_a_service_may_have_many_ports(node: Node) -> None:
@@ -272,58 +303,84 @@ def test_a_service_may_have_many_ports(node: Node) -> None:
     assert node.reached(POD, node.plan.cluster_ip, 81) == {"b2"}
 
 
-@pytest.mark.parametrize("udp", [False, True])
-def test_a_node_port_reaches_every_backend_masqueraded(node: Node, udp: bool) -> None:
-    node.serve(*BACKENDS, protocol=Protocol.UDP if udp else Protocol.TCP, node_port=30080)
-    assert node.reached(OUTSIDER, node.plan.hosts[NODE], 30080, udp=udp) == set(BACKENDS)
-    assert node.call(OUTSIDER, node.plan.hosts[NODE], 30080, udp=udp).split()[1] != node.plan.hosts[OUTSIDER]
+@each_protocol
+def test_a_node_port_reaches_every_backend_masqueraded(node: Node, protocol: Protocol) -> None:
+    node.serve(*BACKENDS, protocol=protocol, node_port=30080)
+    assert node.reached(OUTSIDER, node.plan.hosts[NODE], 30080, over=protocol) == set(BACKENDS)
+    assert node.call(OUTSIDER, node.plan.hosts[NODE], 30080, over=protocol).split()[1] != node.plan.hosts[OUTSIDER]
 
 
-def test_the_node_itself_reaches_cluster_ips_and_its_node_ports(node: Node) -> None:
-    node.serve(*BACKENDS, node_port=30080)
-    assert node.reached(NODE, node.plan.hosts[NODE], 30080) == set(BACKENDS)
+@each_protocol
+def test_the_node_itself_reaches_cluster_ips_and_its_node_ports(node: Node, protocol: Protocol) -> None:
+    node.serve(*BACKENDS, node_port=30080, protocol=protocol)
+    assert node.reached(NODE, node.plan.cluster_ip, over=protocol) == set(BACKENDS)
+    assert node.reached(NODE, node.plan.hosts[NODE], 30080, over=protocol) == set(BACKENDS)
 
 
-def test_external_policy_local_keeps_the_callers_address(node: Node) -> None:
-    node.serve(*BACKENDS, node_port=30080, external_local=True)
-    answer = node.call(OUTSIDER, node.plan.hosts[NODE], 30080)
+@each_protocol
+def test_external_policy_local_keeps_the_callers_address(node: Node, protocol: Protocol) -> None:
+    node.serve(*BACKENDS, node_port=30080, external_local=True, protocol=protocol)
+    answer = node.call(OUTSIDER, node.plan.hosts[NODE], 30080, over=protocol)
     assert answer == f"b1 {node.plan.hosts[OUTSIDER]}"
-    assert node.reached(POD, node.plan.hosts[NODE], 30080) == set(BACKENDS)
+    assert node.reached(POD, node.plan.hosts[NODE], 30080, over=protocol) == set(BACKENDS)
 
 
-def test_a_backend_reaches_itself(node: Node) -> None:
-    node.serve("b1")
-    assert node.call("b1", node.plan.cluster_ip).split()[0] == "b1"
+@each_protocol
+def test_a_backend_reaches_itself(node: Node, protocol: Protocol) -> None:
+    node.serve("b1", protocol=protocol)
+    assert node.call("b1", node.plan.cluster_ip, over=protocol).split()[0] == "b1"
 
 
-def test_without_endpoints_and_on_undefined_ports_connections_are_refused(node: Node) -> None:
-    node.serve()
-    node.serve("b1", protocol=Protocol.UDP, name="dns")
-    for udp in (False, True):
-        assert node.call(POD, node.plan.cluster_ip, 80 if not udp else 53, udp=udp) == "ConnectionRefusedError"
+@each_protocol
+def test_without_endpoints_connections_are_refused(node: Node, protocol: Protocol) -> None:
+    node.serve(protocol=protocol, node_port=30080)
+    assert node.call(POD, node.plan.cluster_ip, over=protocol) == "ConnectionRefusedError"
+    assert node.call(OUTSIDER, node.plan.hosts[NODE], 30080, over=protocol) == "ConnectionRefusedError"
 
 
-def test_unallocated_addresses_of_the_service_range_are_dropped(node: Node) -> None:
-    assert node.call(POD, node.plan.unallocated) == "TimeoutError"
+@each_protocol
+def test_undefined_ports_of_a_cluster_ip_are_refused(node: Node, protocol: Protocol) -> None:
+    node.serve("b1", protocol=protocol)
+    assert node.call(POD, node.plan.cluster_ip, 53, over=protocol) == "ConnectionRefusedError"
 
 
-def test_source_ranges_let_in_whom_they_name(node: Node) -> None:
-    node.serve("b1", vips=(ip(node.plan.external_ip),), source_ranges=(node.plan.pods,))
-    assert node.call(POD, node.plan.external_ip).split()[0] == "b1"
-    assert node.call(OUTSIDER, node.plan.external_ip) == "TimeoutError"
+@each_protocol
+def test_unallocated_addresses_of_the_service_range_are_dropped(node: Node, protocol: Protocol) -> None:
+    assert node.call(POD, node.plan.unallocated, over=protocol) == "TimeoutError"
 
 
-def test_a_client_with_affinity_keeps_its_backend_until_that_leaves(node: Node) -> None:
-    node.serve(*BACKENDS, affinity_seconds=60)
-    first = node.reached(POD, node.plan.cluster_ip)
+@each_protocol
+def test_source_ranges_let_in_whom_they_name(node: Node, protocol: Protocol) -> None:
+    node.serve("b1", vips=(ip(node.plan.external_ip),), source_ranges=(node.plan.pods,), protocol=protocol)
+    assert node.call(POD, node.plan.external_ip, over=protocol).split()[0] == "b1"
+    assert node.call(OUTSIDER, node.plan.external_ip, over=protocol) == "TimeoutError"
+
+
+@each_protocol
+def test_a_client_with_affinity_keeps_its_backend_until_that_leaves(node: Node, protocol: Protocol) -> None:
+    def reached() -> set[str]:
+        return node.reached(POD, node.plan.cluster_ip, over=protocol)
+
+    node.serve(*BACKENDS, affinity_seconds=60, protocol=protocol)
+    first = reached()
     assert len(first) == 1
     others = set(BACKENDS) - first
-    node.serve(*sorted(others), affinity_seconds=60)
-    assert node.call(POD, node.plan.cluster_ip) == "TimeoutError"  # its first try forgets the backend
-    (second,) = node.reached(POD, node.plan.cluster_ip)
-    node.kernel.forget_clients(node.serve_change(*sorted({*first, *others} - {second}), affinity_seconds=60))
-    (third,) = node.reached(POD, node.plan.cluster_ip)
+    node.serve(*sorted(others), affinity_seconds=60, protocol=protocol)
+    assert node.call(POD, node.plan.cluster_ip, over=protocol) == "TimeoutError"  # its first try forgets the backend
+    (second,) = reached()
+    left = sorted({*first, *others} - {second})
+    node.kernel.forget_clients(node.serve_change(*left, affinity_seconds=60, protocol=protocol))
+    (third,) = reached()
     assert third not in (second, "TimeoutError")
+
+
+def test_affinity_ends_when_the_client_stays_away_for_its_time(node: Node) -> None:
+    node.serve(*BACKENDS, affinity_seconds=1)
+    assert len(node.reached(POD, node.plan.cluster_ip)) == 1
+    deadline = time.monotonic() + 5
+    while node.kernel.elements(node.plan.family, rs.Set.AFFINITY):
+        assert time.monotonic() < deadline, "the client is remembered for longer than its second"
+        time.sleep(0.05)
 
 
 def test_maglev_gives_a_connection_the_same_backend_each_time(node: Node) -> None:
