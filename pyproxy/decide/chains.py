@@ -17,6 +17,8 @@ class Policy:
 
     `local_source` None means Pods can't be told from others: ClusterIP traffic is then not masqueraded, and Pods are
     not short-circuited. `node_port_ips` None means NodePorts answer on every address but loopback.
+    Of use in the iptables mode alone: `loopback_node_ports` has them answer on 127.0.0.1 too, and `drop_invalid` keeps
+    packets that conntrack can't place from being forwarded.
     """
 
     family: Family
@@ -25,6 +27,8 @@ class Policy:
     local_source: LocalSource | None = None
     node_port_ips: tuple[Address, ...] | None = ()
     service_cidrs: tuple[Prefix, ...] = ()
+    loopback_node_ports: bool = False
+    drop_invalid: bool = True
 
 
 def shared(key: ChainKey, policy: Policy) -> Chain:

@@ -11,7 +11,9 @@ from itertools import zip_longest
 from pyproxy.decide import chains
 from pyproxy.decide.chains import Policy
 from pyproxy.decide.changes import Changes
+from pyproxy.decide.claims import Claims
 from pyproxy.model import keys
+from pyproxy.model import program as programs_
 from pyproxy.model.ports import PortName
 from pyproxy.model.program import Frontend, Program
 from pyproxy.model.ruleset import Chain, ChainKey, Element, Kind, Set, Verdict
@@ -26,8 +28,7 @@ class Ruleset:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.programs: dict[PortName, Program] = {}
-        self._owners: dict[bytes, PortName] = {}
-        self._waiting: dict[bytes, list[PortName]] = {}
+        self._claims = Claims()
         self._cluster_ips: Counter[bytes] = Counter()
         self._hairpins: Counter[bytes] = Counter()
         self._uses: Counter[ChainKey] = Counter()
@@ -41,16 +42,16 @@ class Ruleset:
         before = self.programs.get(name)
         if program == before:
             return
-        freed = self._withdraw(name, before)
+        freed = self._claims.withdraw(name, _keys(before))
         self._count(program, before)
         if program is None:
             del self.programs[name]
         else:
             self.programs[name] = program
-        self._claim(name, program)
+        self._claims.claim(name, _keys(program))
         self._edit(name, program, before, freed)
         for key in freed:
-            if key not in self._owners:
+            if self._claims.owner(key) is None:
                 self._inherit(key)
 
     def take(self) -> Transaction:
@@ -80,15 +81,7 @@ class Ruleset:
 
     def without_local_endpoints(self) -> tuple[int, int]:
         """How many frontends drop because their policy is Local and this node has no endpoint: internal, external."""
-        frontends = [frontend for program in self.programs.values() for frontend in program.frontends]
-        internal = sum(frontend.verdict is Verdict.DROP for frontend in frontends)
-        external = sum(
-            isinstance(frontend.verdict, ChainKey)
-            and frontend.verdict.kind is Kind.LOCAL
-            and not frontend.verdict.number
-            for frontend in frontends
-        )
-        return internal, external
+        return programs_.without_local_endpoints(self.programs.values())
 
     def chain_names(self) -> set[str]:
         """The names of all chains the kernel should have."""
@@ -127,33 +120,10 @@ class Ruleset:
         learning = any(uses > 0 for key, uses in self._uses.items() if key.kind is Kind.LEARN)
         return chains.base(self.policy, learning=learning)
 
-    # Who owns a frontend: the first ServicePort that asked for it, until it lets go.
-
-    def _withdraw(self, name: PortName, before: Program | None) -> list[bytes]:
-        freed = []
-        for frontend in before.frontends if before is not None else ():
-            if self._owners.get(frontend.key) == name:
-                freed.append(frontend.key)
-            elif name in self._waiting.get(frontend.key, ()):
-                self._waiting[frontend.key].remove(name)
-        for key in freed:
-            del self._owners[key]
-        return freed
-
-    def _claim(self, name: PortName, program: Program | None) -> None:
-        for frontend in program.frontends if program is not None else ():
-            owner = self._owners.setdefault(frontend.key, name)
-            if owner != name:
-                self._waiting.setdefault(frontend.key, []).append(name)
-
     def _inherit(self, key: bytes) -> None:
-        waiting = self._waiting.pop(key, [])
-        if not waiting:
+        heir = self._claims.inherit(key)
+        if heir is None:
             return
-        heir, *rest = waiting
-        if rest:
-            self._waiting[key] = rest
-        self._owners[key] = heir
         program = self.programs[heir]
         for frontend in program.frontends:
             if frontend.key == key:
@@ -165,7 +135,7 @@ class Ruleset:
 
     def _items(self, name: PortName, program: Program) -> Iterator[Item]:
         for frontend in program.frontends:
-            if self._owners.get(frontend.key) == name:
+            if self._claims.owner(frontend.key) == name:
                 yield from _frontend_items(frontend, program)
 
     def _edit(self, name: PortName, program: Program | None, before: Program | None, freed: list[bytes]) -> None:
@@ -173,7 +143,7 @@ class Ruleset:
         if before is not None:
             old = {frontend.key: frontend for frontend in before.frontends if frontend.key in freed}
         for frontend in program.frontends if program is not None else ():
-            if self._owners[frontend.key] != name:
+            if self._claims.owner(frontend.key) != name:
                 continue
             self._use(frontend, +1)
             previous = old.pop(frontend.key, None)
@@ -248,6 +218,10 @@ class Ruleset:
                 if counted[key] == 0:
                     del counted[key]
                     self._changes.remove(one, key, None)
+
+
+def _keys(program: Program | None) -> list[bytes]:
+    return [frontend.key for frontend in program.frontends] if program is not None else []
 
 
 def _chains(frontend: Frontend) -> Iterator[ChainKey]:

@@ -85,6 +85,10 @@ class Machine:
         walk.base(last)
         return replace(walk.fate, mark=walk.packet.mark)
 
+    def forget_clients(self) -> None:
+        """As if the time of everybody with session affinity were up."""
+        self.sets[Set.AFFINITY].clear()
+
     def known(self) -> dict[Set, dict[bytes, Element]]:
         """All elements but the learned ones, sets that are empty left out."""
         return {one: dict(held) for one, held in self.sets.items() if held and not one.spec.dynamic}

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from pyproxy.model.address import Prefix
 
 
+class Mode(enum.Enum):
+    """What holds the rules: ProxyMode of the API."""
+
+    NFTABLES = "nftables"
+    IPTABLES = "iptables"
+
+
 class DetectLocal(enum.Enum):
     """How a packet from one of this node's Pods is told from others: DetectLocalMode of the API."""
 

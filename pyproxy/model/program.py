@@ -1,10 +1,11 @@
 """What the ruleset holds for one ServicePort: its frontends, and the endpoints they lead to, packed. No I/O."""
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pyproxy.model.address import Prefix
-from pyproxy.model.ruleset import ChainKey, Verdict
+from pyproxy.model.ruleset import ChainKey, Kind, Verdict
 
 
 class Backends(enum.Enum):
@@ -55,3 +56,14 @@ class Program:
                 return self.local
             case Backends.NONE:
                 return ()
+
+
+def without_local_endpoints(programs: Iterable[Program]) -> tuple[int, int]:
+    """How many frontends drop because their policy is Local and this node has no endpoint: internal, external."""
+    frontends = [frontend for program in programs for frontend in program.frontends]
+    internal = sum(frontend.verdict is Verdict.DROP for frontend in frontends)
+    external = sum(
+        isinstance(frontend.verdict, ChainKey) and frontend.verdict.kind is Kind.LOCAL and not frontend.verdict.number
+        for frontend in frontends
+    )
+    return internal, external
