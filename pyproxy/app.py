@@ -219,5 +219,6 @@ def _report(sync: Sync, world: World, *, health: Health, metrics: Metrics, check
     for family, ruleset in sync.rulesets.items():
         metrics.watch_policies(family.api_name, ruleset.without_local_endpoints)
     world.count(services=lambda: metrics.changed(services=1), endpoints=lambda: metrics.changed(endpoints=1))
+    sync.on_forgotten(metrics.forgotten)
     sync.on_failure(lambda family: metrics.failures.labels(family.api_name).inc())
     world.subscribe(queued, queued)

@@ -1,12 +1,12 @@
 """Who the sync loop deals with: what it reads its wishes from, and what it writes to. Each has its fakes in tests."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from nodekit.objects.meta import Key
 from pyproxy.decide import topology
 from pyproxy.decide.chains import Policy
-from pyproxy.decide.stale_flows import Flow
+from pyproxy.decide.stale_flows import Flow, Serving
 from pyproxy.model.address import Address, Family
 from pyproxy.model.ports import Endpoint, PortName, ServicePort
 from pyproxy.model.transaction import Transaction
@@ -32,11 +32,11 @@ class Forgetter(Protocol):
     """What deletes flows: conntrack, or a fake."""
 
     def forget(self, flows: Iterable[Flow], family: Family) -> int:
-        """Delete them; raises ConntrackError."""
+        """Delete them; how many there were. Raises ConntrackError."""
         ...
 
-    def reconcile(self, serving: Mapping[bytes, frozenset[bytes]], family: Family) -> int:
-        """Delete what leads from a frontend to none of its backends; raises ConntrackError."""
+    def reconcile(self, serving: Serving, family: Family) -> int:
+        """Delete what leads from a frontend to none of its backends; how many there were. Raises ConntrackError."""
         ...
 
 

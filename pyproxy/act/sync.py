@@ -13,11 +13,8 @@ from pyproxy import errors
 from pyproxy.act import parties
 from pyproxy.decide import clients, programs, stale_flows, topology
 from pyproxy.decide.ruleset import Ruleset
-from pyproxy.decide.stale_flows import Flow
-from pyproxy.model import keys
 from pyproxy.model.address import Family
-from pyproxy.model.ports import Endpoint, PortName
-from pyproxy.model.ports import Protocol as Transport
+from pyproxy.model.ports import Endpoint, PortName, ServicePort
 from pyproxy.model.program import Program
 from pyproxy.model.transaction import Transaction
 
@@ -30,12 +27,11 @@ _RETRY: Final = Backoff(base=0.1, cap=30.0)
 
 @dataclass(slots=True)
 class _Side:
-    """One family: its ruleset, and the names and serving backends last put into it."""
+    """One family: its ruleset, the names last put into it, and what its flows lead to."""
 
     ruleset: Ruleset
     names: dict[Key, tuple[PortName, ...]]
-    serving: dict[PortName, frozenset[bytes]]
-    flows: list[Flow]
+    flows: stale_flows.Ledger
     whole: bool = True
     started: bool = False
     failures: int = 0
@@ -70,12 +66,13 @@ class Sync:
         self._writer = writer
         self._conntrack = conntrack
         self._clock = clock
-        self._sides = {f: _Side(Ruleset(world.policy(f)), {}, {}, []) for f in families}
+        self._sides = {f: _Side(Ruleset(world.policy(f)), {}, stale_flows.Ledger()) for f in families}
         self._woken: set[Key] = set()
         self._all = True
         self._event = asyncio.Event()
         self._listeners: list[Callable[[Synced], None]] = []
         self._failed: list[Callable[[Family], None]] = []
+        self._forgotten: list[Callable[[Family, float, int], None]] = []
         self.settled = asyncio.Event()  # set once every family has been written
         self.min_interval = 0.005
 
@@ -91,6 +88,10 @@ class Sync:
     def on_failure(self, listener: Callable[[Family], None]) -> None:
         """Be told whenever the kernel refuses a family's ruleset."""
         self._failed.append(listener)
+
+    def on_forgotten(self, listener: Callable[[Family, float, int], None]) -> None:
+        """Be told whenever stale flows were looked for: how long that took in seconds, how many there were."""
+        self._forgotten.append(listener)
 
     def wake(self, *services: Key) -> None:
         """Something about these Services has changed."""
@@ -166,10 +167,10 @@ class Sync:
             return
         for name in side.names.get(service, ()):
             if name not in made:
-                self._note_flows(name, None, (), side)
+                side.flows.drop(name)
                 side.ruleset.put(name, None)
-        for name, (program, endpoints) in made.items():
-            self._note_flows(name, program, endpoints, side)
+        for name, (port, program, endpoints) in made.items():
+            side.flows.put(port, endpoints, old=side.ruleset.programs.get(name), new=program)
             side.ruleset.put(name, program)
         if made:
             side.names[service] = tuple(made)
@@ -178,29 +179,15 @@ class Sync:
 
     def _programs(
         self, service: Key, family: Family, ruleset: Ruleset
-    ) -> dict[PortName, tuple[Program, tuple[Endpoint, ...]]]:
+    ) -> dict[PortName, tuple[ServicePort, Program, tuple[Endpoint, ...]]]:
         place, node_ip = self._world.place(), self._world.node_ip(family)
         made = {}
         for port in self._world.ports(service, family):
             endpoints = self._world.endpoints(port.name, family)
             choice = topology.choose(port, endpoints, place)
             before = ruleset.programs.get(port.name)
-            made[port.name] = programs.build(port, choice, node_ip=node_ip, before=before), endpoints
+            made[port.name] = port, programs.build(port, choice, node_ip=node_ip, before=before), endpoints
         return made
-
-    def _note_flows(self, name: PortName, new: Program | None, endpoints: tuple[Endpoint, ...], side: _Side) -> None:
-        """Note which flows of a connectionless port go stale."""
-        if name.protocol is Transport.TCP:
-            return
-        old = side.ruleset.programs.get(name)
-        before = side.serving.get(name, frozenset())
-        after = frozenset(keys.endpoint(e.address, e.port) for e in endpoints if e.serving)
-        if new is None:
-            side.serving.pop(name, None)
-        else:
-            side.serving[name] = after
-            frontends = {f.key: f for program in (old, new) if program is not None for f in program.frontends}
-            side.flows.extend(stale_flows.of(frontends.values(), before, after))
 
     def _write(self, family: Family, side: _Side) -> bool:
         """Send what changed; when that fails or is not enough, everything. Whether the kernel has it all now."""
@@ -257,26 +244,21 @@ class Sync:
                     self._event.set()
 
     def _forget(self, family: Family, side: _Side) -> None:
-        flows, side.flows = side.flows, []
+        began = self._clock.monotonic()
+        node_ips = side.ruleset.policy.node_port_ips or ()
+        gone, new = side.flows.take_gone(), side.flows.take_new(node_ips)
+        forgotten = 0
         try:
             if not side.started:
                 # What went stale while nobody watched is found once, by looking.
                 side.started = True
-                gone = self._conntrack.reconcile(_frontends(side), family)
-                log.info("%s: %d flows to backends of the past are forgotten", family.api_name, gone)
-            elif flows:
-                self._conntrack.forget(flows, family)
+                forgotten = self._conntrack.reconcile(side.flows.all(side.ruleset.programs, node_ips), family)
+                log.info("%s: %d flows to backends of the past are forgotten", family.api_name, forgotten)
+            else:
+                if not gone and not new:
+                    return
+                forgotten = self._conntrack.forget(gone, family) + self._conntrack.reconcile(new, family)
         except (errors.ConntrackError, OSError) as error:
-            log.warning("%s: %d kinds of flows stay until they time out", error, len(flows))
-
-
-def _frontends(side: _Side) -> dict[bytes, frozenset[bytes]]:
-    """The serving backends of every connectionless frontend; NodePorts on the addresses they answer on."""
-    found = {}
-    for name, serving in side.serving.items():
-        for frontend in side.ruleset.programs[name].frontends:
-            if not frontend.node_port:
-                found[frontend.key] = serving
-            elif serving:
-                found.update((address + frontend.key, serving) for address in side.ruleset.policy.node_port_ips or ())
-    return found
+            log.warning("%s: %d kinds of flows stay until they time out", error, len(gone) + len(new))
+        for listener in self._forgotten:
+            listener(family, self._clock.monotonic() - began, forgotten)

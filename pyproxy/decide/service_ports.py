@@ -60,6 +60,7 @@ def read(found: service.Service, family: Family) -> tuple[ServicePort, ...]:
                 ),
                 balance=_balance(found),
                 node_weights=_node_weights(found),
+                reset_connections=found.metadata.annotations.get(service.RESET_CONNECTIONS_ANNOTATION) == "true",
             )
         )
     return tuple(ports)

@@ -38,7 +38,8 @@ class Balance(enum.Enum):
 class ServicePort:
     """One port of a Service in one family. `affinity_seconds` 0 means no session affinity.
 
-    An endpoint on a node of `node_weights` gets that many shares of the connections, any other one.
+    An endpoint on a node of `node_weights` gets that many shares of the connections, any other one. With
+    `reset_connections` TCP connections to an endpoint that is gone are broken off, where they would hang otherwise.
     """
 
     name: PortName
@@ -54,6 +55,7 @@ class ServicePort:
     health_check_node_port: int = 0
     balance: Balance = Balance.RANDOM
     node_weights: tuple[tuple[str, int], ...] = ()
+    reset_connections: bool = False
 
     @property
     def externally_accessible(self) -> bool:

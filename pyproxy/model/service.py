@@ -10,6 +10,7 @@ HEADLESS_LABEL: Final = "service.kubernetes.io/headless"
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 BALANCE_ANNOTATION: Final = "pyproxy/balance"
 NODE_WEIGHTS_ANNOTATION: Final = "pyproxy/node-weights"
+RESET_CONNECTIONS_ANNOTATION: Final = "pyproxy/reset-connections"
 TRIGGER_TIME_ANNOTATION: Final = "endpoints.kubernetes.io/last-change-trigger-time"
 
 

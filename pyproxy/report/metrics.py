@@ -109,6 +109,11 @@ class Metrics:
         (self.full_sync if whole else self.partial_sync).labels(family).observe(seconds)
         self.last_sync.labels(family).set_to_current_time()
 
+    def forgotten(self, family: Family, seconds: float, flows: int) -> None:
+        """Stale flows of a family were looked for and deleted."""
+        self.conntrack_sync.labels(family.api_name).observe(seconds)
+        self.conntrack_deleted.labels(family.api_name).inc(flows)
+
     def programmed(self, family: str, triggers: Iterable[float]) -> None:
         """Changes of endpoints that began at these times are in force; those before our start tell nothing of us."""
         now = time.time()

@@ -23,6 +23,9 @@ import pytest
 from devcluster import layout
 from pykubelet.cri import channel
 from pykubelet.cri.runtime import Runtime
+from pyproxy.act.nftables.kernel import Kernel
+from pyproxy.model.address import Family
+from tests.contract import proxy_lab
 
 IMAGE = "contract.test/tiny:1"
 API_SERVER = ("etcd", "kube-apiserver", "kubectl")
@@ -253,3 +256,19 @@ def clean(daemon: Containerd) -> None:
                 folder.rmdir()
             top.rmdir()
     shutil.rmtree(daemon.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[proxy_lab.Lab]:
+    with contextlib.ExitStack() as stack:
+        yield proxy_lab.Lab(stack)
+
+
+@pytest.fixture(params=[pytest.param(f, id=f.api_name) for f in Family])
+def node(request: pytest.FixtureRequest, lab: proxy_lab.Lab) -> Iterator[proxy_lab.Node]:
+    kernel = Kernel(lab.name(proxy_lab.NODE))
+    try:
+        yield proxy_lab.Node(lab, proxy_lab.PLANS[request.param], kernel)
+        kernel.delete_table(request.param)
+    finally:
+        kernel.close()
