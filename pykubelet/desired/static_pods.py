@@ -12,6 +12,7 @@ import yaml
 
 from nodekit.aio.inotify import FolderWatch
 from nodekit.objects import codec, times
+from pykubelet.decide import static_uid
 from pykubelet.desired.merge import Desired, Source
 from pykubelet.model.container import Container
 from pykubelet.model.ids import Uid
@@ -101,8 +102,7 @@ def _folder(path: Path) -> Path:
 def parse(body: bytes, *, path: str, node_name: str) -> Pod:
     """A Pod of a manifest in YAML or JSON, named and marked as static Pods are. Raises BadManifest.
 
-    Its UID is a hash of the file's content and place, so that a changed file is another Pod. Source: applyDefaults in
-    pkg/kubelet/config/common.go, whose exact hash (of Go's own struct) cannot be had outside of Go.
+    Its UID is a hash of the Pod and of the file's place, so that a changed file is another Pod: the genuine kubelet's.
     """
     if len(body) > LARGEST:
         raise BadManifest(f"larger than {LARGEST} bytes")
@@ -116,7 +116,7 @@ def parse(body: bytes, *, path: str, node_name: str) -> Pod:
     meta = pod.metadata
     if not meta.name or not pod.spec.containers:
         raise BadManifest("a Pod needs a name and at least one container")
-    uid = meta.uid or hashlib.md5(body + f"host:{node_name}file:{path}".encode(), usedforsecurity=False).hexdigest()
+    uid = meta.uid or _uid(tree, body, path=path, node_name=node_name)
     annotations = {**meta.annotations, HASH: uid, SOURCE: Source.FILE.value, SEEN: _stamp()}
     metadata = msgspec.structs.replace(
         meta,
@@ -126,6 +126,14 @@ def parse(body: bytes, *, path: str, node_name: str) -> Pod:
         annotations=annotations,
     )
     return msgspec.structs.replace(pod, metadata=metadata, spec=_defaulted(pod.spec, node_name=node_name))
+
+
+def _uid(tree: static_uid.Tree, body: bytes, *, path: str, node_name: str) -> str:
+    try:
+        return static_uid.of(tree, node_name=node_name, path=path)
+    except static_uid.Unprintable as error:
+        log.info("static Pod %s: a genuine kubelet would start it anew, as its UID cannot be told: %s", path, error)
+        return hashlib.md5(body + f"host:{node_name}file:{path}".encode(), usedforsecurity=False).hexdigest()
 
 
 def _defaulted(spec: PodSpec, *, node_name: str) -> PodSpec:

@@ -32,7 +32,8 @@ def test_a_static_pod_is_named_after_its_node_and_marked() -> None:
 
 def test_a_changed_file_is_another_pod() -> None:
     first, second = (
-        static_pods.parse(body, path="/m/web.yaml", node_name="n") for body in (MANIFEST, MANIFEST + b"\n# changed")
+        static_pods.parse(body, path="/m/web.yaml", node_name="n")
+        for body in (MANIFEST, MANIFEST.replace(b"1.27", b"1.28"))
     )
     assert first.uid != second.uid
     assert first.key == second.key
@@ -65,7 +66,7 @@ async def test_files_that_come_change_and_go_are_noticed_at_once(tmp_path: Path)
         file.write_bytes(b"{ half")
         await asyncio.sleep(0.05)
         assert [pod.uid for pod in desired] == [first.uid], "a file that cannot be read keeps the Pod it last gave"
-        file.write_bytes(MANIFEST + b"# changed")
+        file.write_bytes(MANIFEST.replace(b"1.27", b"1.28"))
         await until(lambda: [pod.uid for pod in desired] not in ([], [first.uid]))
         file.unlink()
         await until(lambda: len(desired) == 0)
