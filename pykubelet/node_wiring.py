@@ -117,6 +117,8 @@ class NodeLoop:
         self.csi_node.drivers, self.csi_node.gone = pods.storage.plugins.nodes, lambda: pods.storage.plugins.gone
         pods.storage.plugins.subscribe(self.csi_node.wake)
         self.facts.volumes_in_use = pods.storage.csi.in_use
+        self.facts.devices = pods.devices.plugins.capacity
+        pods.devices.plugins.subscribe(lambda resource: self.reporter.wake())
         self.lease = NodeLease(client, node, duration=settings.node_lease_duration_seconds, clock=clock)
         signals = Signals(self.usage, self.machine, pods_cgroup=pods_cgroup)
         self.evictions = Evictions(
@@ -178,6 +180,7 @@ class NodeLoop:
             runtime=lambda: [found for uid in pods.view.uids() if (found := pods.view.get(uid)) is not None],
         )
         process.registry.register(AgentMetrics(sources))
+        pods.devices.measure(process)
         latency = StartLatency(
             seen=process.histogram(
                 "kubelet_pod_start_duration_seconds",

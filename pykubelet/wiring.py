@@ -48,6 +48,7 @@ from pykubelet.desired.referenced import Referenced
 from pykubelet.desired.runtime_classes import RuntimeClasses
 from pykubelet.desired.services import Services
 from pykubelet.desired.static_pods import StaticPods
+from pykubelet.device_wiring import DeviceLoop
 from pykubelet.model import kinds
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime, RuntimeHandler
@@ -134,6 +135,10 @@ class PodLoop:
             memory=memory,
         )
         volumes = self.storage.volumes
+        self.devices = DeviceLoop(
+            options, keeps=self._may_hold, active=self._active, named=self._named, wake=self._wake
+        )
+        devices = self.devices.devices
         self.runtime_classes = RuntimeClasses(client)
         isolation = PodIsolation(
             self.runtime_classes,
@@ -157,7 +162,9 @@ class PodLoop:
         )
         sandboxes = Sandboxes(runtime, self.cgroups, events, place=place)
         reach = Reach(view=self.view, recorder=events, clock=clock, host_ips=options.node_ips, log_links=LOG_LINKS)
-        inputs = Inputs(self.referenced, self.services, volumes, files, node=Node(facts, self._facts, isolation))
+        inputs = Inputs(
+            self.referenced, self.services, volumes, files, devices, node=Node(facts, self._facts, isolation)
+        )
         executor = Executor(
             sandboxes=sandboxes,
             starter=ContainerStarter(runtime, sandboxes=sandboxes, inputs=inputs, images=images, reach=reach),
@@ -165,6 +172,7 @@ class PodLoop:
             images=images,
             objects=self.referenced,
             volumes=volumes,
+            devices=devices,
             cgroups=self.cgroups,
         )
         neighbours = Neighbours(
@@ -179,8 +187,10 @@ class PodLoop:
                 staying=self._staying,
                 conditions=self._conditions,
                 closed=self._closed,
+                devices=devices.taken_by,
             ),
             volumes=volumes,
+            devices=devices,
             recorder=events,
         )
         self.upkeep = Upkeep(
@@ -219,6 +229,7 @@ class PodLoop:
         start("cri-events", lambda: cri_events.run(self._runtime, self.view, self.relist))
         start("status", self.reporter.run)
         self.storage.start(tasks, restart=restart)
+        self.devices.start(tasks, restart=restart)
         tasks.start("desired-synced", self.api_pods.wait_synced)
         tasks.start("referenced", self.referenced.run)
         tasks.start("probes", self.probes.run)
@@ -247,6 +258,16 @@ class PodLoop:
             or self.view.get(uid) is not None
             or self.workers.memories.get(uid) is not None
         )
+
+    def _may_hold(self, uid: Uid) -> bool:
+        """Whether a Pod may still use what it was given: of one not looked at yet that cannot be ruled out."""
+        memory = self.workers.memories.get(uid)
+        if memory is None:
+            return not self.desired.synced or self.desired.get(uid) is not None
+        return not memory.admitted or any(pod.uid == uid for pod in self._active())
+
+    def _named(self, namespace: str, name: str) -> Pod | None:
+        return next((pod for pod in self.workers.memories.known() if pod.key == (namespace, name)), None)
 
     def _closed(self) -> Rejected | None:
         return self.refuses_all()
@@ -287,6 +308,7 @@ class PodLoop:
             runtime=container_status.Runtime(
                 termination_messages=messages,
                 recursive_read_only=any(h.recursive_read_only_mounts for h in self._handlers() if not h.name),
+                devices=self.devices.devices.statuses(pod),
             ),
         )
 

@@ -1,6 +1,6 @@
 """Whether a Pod may run on this node beside those that already do."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from nodekit.objects.node import Node
 from pykubelet.decide import admission, critical, preemption, pressure, resize
@@ -12,7 +12,7 @@ from pykubelet.model.pod_state import ResizePending
 class NodeAdmission:
     """`node()` is the Node as the API has it, `active()` the Pods that were admitted and have not ended, `staying()`
     those of them that are not ending; `conditions()` what the node is short of (MemoryPressure, ...), `closed()` why
-    nobody may come at all."""
+    nobody may come at all; `devices(pod)` how many devices of each resource a Pod has been given already."""
 
     def __init__(
         self,
@@ -22,12 +22,14 @@ class NodeAdmission:
         staying: Callable[[], Iterable[Pod]],
         conditions: Callable[[], frozenset[str]] = frozenset,
         closed: Callable[[], Rejected | None] = lambda: None,
+        devices: Callable[[Pod], Mapping[str, int]] = lambda pod: {},
     ) -> None:
         self._node = node
         self._active = active
         self._staying = staying
         self._conditions = conditions
         self._closed = closed
+        self._devices = devices
 
     def admit(self, pod: Pod) -> Rejected | None:
         """Why the Pod cannot run here; None if it can. While there is no Node yet every Pod may."""
@@ -37,6 +39,7 @@ class NodeAdmission:
             return refused
         if node is None or not node.status.allocatable:
             return None
+        node = admission.with_devices(node, self._devices(pod))
         return admission.of(pod, node, _but(pod, self._active()), is_static=critical.is_static(pod))
 
     def room_for(self, pod: Pod) -> tuple[Pod, ...] | None:

@@ -33,6 +33,7 @@ class Inputs:
         services: ports.Services,
         volumes: ports.Volumes,
         files: ports.Files,
+        devices: ports.Devices,
         *,
         node: Node,
     ) -> None:
@@ -40,6 +41,7 @@ class Inputs:
         self._services = services
         self._volumes = volumes
         self._files = files
+        self._grants = devices
         self._node = node
 
     def environment(self, pod: Pod, container: Container, *, pod_ips: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -90,6 +92,10 @@ class Inputs:
             found.append(Mount(container_path=container.termination_message_path, host_path=log))
         return tuple(found)
 
+    async def pre_start(self, pod: Pod, container: Container) -> None:
+        """Have the container's devices made ready for it. Raises PodError."""
+        await self._grants.pre_start(pod, container)
+
     def given(
         self, memory: PodMemory, container: Container, image: observed.Image, *, pod_ips: tuple[str, ...]
     ) -> container_spec.Given:
@@ -102,7 +108,8 @@ class Inputs:
             image_user=security.ImageUser(uid=image.uid, name=image.username),
             envs=envs,
             mounts=self.mounts(memory, container, envs, pod_ips=pod_ips),
-            devices=tuple(self._devices(memory.pod, container)),
+            devices_grant=self._grants.of(memory.pod, container),
+            volume_devices=tuple(self._devices(memory.pod, container)),
             user_namespace=isolation.user,
             runtime_handler=isolation.handler,
         )

@@ -87,6 +87,7 @@ class ContainerStarter:
         if image is None:
             del memory.images[action.name]
             raise PodError("CreateContainerError", f"the image of {action.name} is looked for again", retry_after=0.0)
+        await self._inputs.pre_start(pod, container)
         try:
             given = self._inputs.given(memory, container, image, pod_ips=ips)
             given = dataclasses.replace(given, attempt=action.attempt, target=self._target(pod, container))

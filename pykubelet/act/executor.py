@@ -38,6 +38,7 @@ class Executor:
         images: ImageActions,
         objects: ports.Holder,
         volumes: ports.Volumes,
+        devices: ports.Devices,
         cgroups: ports.Cgroups,
     ) -> None:
         self._sandboxes = sandboxes
@@ -46,6 +47,7 @@ class Executor:
         self._images = images
         self._objects = objects
         self._volumes = volumes
+        self._devices = devices
         self._cgroups = cgroups
         self._starts = Turns(AT_ONCE)
         self._removals = Limiter(AT_ONCE)
@@ -53,6 +55,8 @@ class Executor:
     async def run(self, memory: PodMemory, action: Action) -> None:
         """Do it."""
         match action:
+            case actions.AssignDevices():
+                await self._devices.assign(memory.pod)
             case actions.PrepareVolumes():
                 # What was only just bound here has been asked for a moment ago.
                 await self._objects.settled(memory.pod.uid, patience=PATIENCE)

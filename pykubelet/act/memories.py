@@ -8,6 +8,7 @@ import msgspec
 from pykubelet.act import orphans, ports
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.decide import critical, ending, pod_actions, preemption
+from pykubelet.decide.admission import Rejected
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
@@ -114,11 +115,16 @@ class Memories:
             if rejection is not None and self._makes_room(pod, near, now=now):
                 return
             if rejection is not None:
-                recorder.event(pod, "Warning", rejection.reason, rejection.message)
-                log.info("pod %s is rejected: %s: %s", pod.key, rejection.reason, rejection.message)
-                memory.end(ending.of_rejection(rejection.reason, rejection.message, now=now))
+                self.reject(memory, rejection, recorder, now=now)
                 return
         memory.admitted = True
+
+    def reject(self, memory: PodMemory, why: Rejected, recorder: ports.Recorder, *, now: float) -> None:
+        """The Pod cannot run on this node: it has failed, and nothing of it is made."""
+        if memory.ending is None:
+            recorder.event(memory.pod, "Warning", why.reason, why.message)
+            log.info("pod %s is rejected: %s: %s", memory.pod.key, why.reason, why.message)
+            memory.end(ending.of_rejection(why.reason, why.message, now=now))
 
     def _makes_room(self, pod: Pod, near: tuple[ports.Admission, ports.Recorder], *, now: float) -> bool:
         """Whether other Pods are ending so that this critical one fits; it is looked at again until they have."""

@@ -17,6 +17,7 @@ from pykubelet.act.operations import Operations
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.cri import errors as cri_errors
 from pykubelet.decide import backoff, backoff_events, explain, pod_actions, pod_status, references, waiting
+from pykubelet.decide.admission import Rejected
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
 from pykubelet.model.ids import Uid
@@ -25,7 +26,13 @@ from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import EndingCause, PodState
 from pykubelet.model.status import PodStatus
 
-STARTING = (actions.PrepareVolumes, actions.CreateSandbox, actions.EnsureImage, actions.StartContainer)
+STARTING = (
+    actions.AssignDevices,
+    actions.PrepareVolumes,
+    actions.CreateSandbox,
+    actions.EnsureImage,
+    actions.StartContainer,
+)
 """What makes no sense any more for a Pod that is to end."""
 BLOCKED = 1.0
 """Seconds until a static Pod looks again whether its predecessor of the same name is gone."""
@@ -44,6 +51,7 @@ class Neighbours:
     reporter: ports.Reporter
     admission: ports.Admission
     volumes: ports.Volumes
+    devices: ports.Devices
     recorder: ports.Recorder
 
 
@@ -169,6 +177,7 @@ class PodWorkers:
             seen=seen,
             admitted=memory.admitted,
             ending=memory.ending,
+            devices_ready=self._near.devices.is_ready(memory.pod),
             volumes_ready=memory.volumes_ready,
             torn_down=memory.torn_down,
             under_way=self._operations.under_way(uid),
@@ -192,8 +201,14 @@ class PodWorkers:
             memory.succeeded(action)
         elif isinstance(error, Exception) and not isinstance(error, asyncio.CancelledError):
             delay = backoff.retry_delay(action.key, memory.failures_in_a_row(action.key) + 1)
-            failure = memory.failed(action, error, now=self._clock.now().timestamp(), delay=delay)
+            now = self._clock.now().timestamp()
+            failure = memory.failed(action, error, now=now, delay=delay)
             log.warning("pod %s: %s: %s: %s", memory.pod.key, action.key, failure.reason, failure.message)
+            seen = self._near.seen.get(uid)
+            if isinstance(action, actions.AssignDevices) and not (seen and seen.containers):
+                # Its controller makes another, which the scheduler may put where there are devices.
+                refusal = Rejected(failure.reason, failure.message)
+                self.memories.reject(memory, refusal, self._near.recorder, now=now)
         if error is None and isinstance(action, actions.Forget):
             self._forget(uid)
             return

@@ -1,10 +1,12 @@
 """What acting on Pods needs from its neighbours in the loop, as narrow interfaces: the app hands them in."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from pykubelet.decide.admission import Rejected
 from pykubelet.decide.references import Reference
+from pykubelet.model.container import Container
+from pykubelet.model.devices import DeviceGrant, Offers, PluginOptions
 from pykubelet.model.ids import ContainerId, Uid
 from pykubelet.model.kinds import ConfigMapOrNot, SecretOrNot, Service
 from pykubelet.model.observed import PodRuntime
@@ -131,3 +133,41 @@ class Files(Protocol):
     def sub_path(self, pod: Pod, container: str, mount_index: int, *, volume: str, path: str) -> str: ...
 
     def read_inside(self, volume: str, path: str) -> str: ...
+
+
+class DevicePlugin(Protocol):
+    """One device plugin (plugins.devices). Every call raises PluginError."""
+
+    @property
+    def options(self) -> PluginOptions: ...
+
+    async def preferred(
+        self, available: Collection[str], *, included: Collection[str], size: int
+    ) -> tuple[str, ...]: ...
+
+    async def allocate(self, ids: Collection[str]) -> bytes: ...
+
+    async def pre_start(self, ids: Collection[str]) -> None: ...
+
+
+class DevicePlugins(Protocol):
+    """The device plugins of this node (observe.device_plugins)."""
+
+    @property
+    def offers(self) -> Offers: ...
+
+    def expect(self, resources: Iterable[str]) -> None: ...
+
+    def plugin(self, resource: str) -> DevicePlugin: ...
+
+
+class Devices(Protocol):
+    """Who has which devices (act.devices)."""
+
+    def is_ready(self, pod: Pod) -> bool: ...
+
+    async def assign(self, pod: Pod) -> None: ...
+
+    def of(self, pod: Pod, container: Container) -> DeviceGrant: ...
+
+    async def pre_start(self, pod: Pod, container: Container) -> None: ...

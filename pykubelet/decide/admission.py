@@ -5,7 +5,9 @@ chosen at once. Reasons and messages are those of K/pkg/kubelet/lifecycle/predic
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
 
 from nodekit.objects import quantity
 from nodekit.objects.node import Node
@@ -53,6 +55,17 @@ def of(pod: Pod, node: Node, others: Iterable[Pod], *, is_static: bool = False) 
     if shortages:
         return shortages[0]
     return _unfit(pod, node, around, is_static=is_static)
+
+
+def with_devices(node: Node, taken: Mapping[str, int]) -> Node:
+    """The Node without limits on resources of which the Pod has been given devices: it has them whatever is told now.
+
+    Source: sanitizeNodeAllocatable in K/pkg/kubelet/cm/devicemanager.
+    """
+    if not taken:
+        return node
+    allocatable = {name: amount for name, amount in node.status.allocatable.items() if name not in taken}
+    return msgspec.structs.replace(node, status=msgspec.structs.replace(node.status, allocatable=allocatable))
 
 
 def lacking(pod: Pod, node: Node, others: tuple[Pod, ...]) -> tuple[Shortage, ...]:

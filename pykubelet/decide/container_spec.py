@@ -7,6 +7,7 @@ from pykubelet.decide import cgroups, expansion, labels, security
 from pykubelet.decide.environment import ConfigError
 from pykubelet.model import runtime_config as cri
 from pykubelet.model.container import Container, VolumeMount
+from pykubelet.model.devices import DeviceGrant
 from pykubelet.model.ids import ContainerId
 from pykubelet.model.pod import Pod
 
@@ -30,16 +31,18 @@ class Given:
     image_user: security.ImageUser
     envs: tuple[tuple[str, str], ...]
     mounts: tuple[cri.Mount, ...]
-    devices: tuple[cri.Device, ...] = ()
+    volume_devices: tuple[cri.Device, ...] = ()
     user_namespace: cri.UserNamespace | None = None
     target: ContainerId | None = None
     """The running container whose processes an ephemeral one shall see."""
     runtime_handler: str = ""
+    devices_grant: DeviceGrant = dataclasses.field(default_factory=DeviceGrant)
 
 
 def of(pod: Pod, container: Container, given: Given, node: NodeFacts) -> cri.ContainerSpec:
     """Raises ConfigError when its security settings cannot be met."""
     values = dict(given.envs)
+    extra = given.devices_grant
     namespaces = security.namespaces(pod, given.user_namespace, target=given.target)
     return cri.ContainerSpec(
         name=container.name,
@@ -48,11 +51,13 @@ def of(pod: Pod, container: Container, given: Given, node: NodeFacts) -> cri.Con
         command=tuple(expansion.expand(word, values) for word in container.command),
         args=tuple(expansion.expand(word, values) for word in container.args),
         working_dir=container.working_dir,
-        envs=given.envs,
-        mounts=tuple(_mapped(mount, given.user_namespace) for mount in given.mounts),
-        devices=given.devices,
+        # Of two variables of one name the last is the process's: the container's own.
+        envs=(*extra.envs, *given.envs),
+        mounts=tuple(_mapped(mount, given.user_namespace) for mount in (*extra.mounts, *given.mounts)),
+        devices=(*extra.devices, *given.volume_devices),
+        cdi_devices=extra.cdi_devices,
         labels=labels.of_container(pod, container),
-        annotations=labels.annotations_of_container(pod, container, attempt=given.attempt),
+        annotations={**extra.annotations, **labels.annotations_of_container(pod, container, attempt=given.attempt)},
         log_path=f"{container.name}/{given.attempt}.log",
         stdin=container.stdin,
         stdin_once=container.stdin_once,

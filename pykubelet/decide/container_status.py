@@ -22,6 +22,7 @@ from pykubelet.model.status import (
     ContainerStatus,
     ContainerUser,
     LinuxUser,
+    ResourceStatus,
     Running,
     Terminated,
     VolumeMountStatus,
@@ -41,12 +42,14 @@ class Runtime:
     """What the status of every container on this node depends on.
 
     `name` prefixes container ids (`containerd`). `termination_messages` are what ended containers left, by id.
-    `recursive_read_only`: the Pod's runtime handler can mount so.
+    `recursive_read_only`: the Pod's runtime handler can mount so. `devices` tell the health of those that the
+    containers have, by container.
     """
 
     name: str = "containerd"
     termination_messages: Mapping[ContainerId, str] = dataclasses.field(default_factory=dict)
     recursive_read_only: bool = False
+    devices: Mapping[str, tuple[ResourceStatus, ...]] = dataclasses.field(default_factory=dict)
 
 
 def of(
@@ -144,6 +147,7 @@ def _seen(
         resources=resize.shown(state, container) if newest.state is Seen.RUNNING else container.resources,
         volume_mounts=tuple(_mount(mount, runtime) for mount in container.volume_mounts),
         user=_user(newest),
+        allocated_resources_status=runtime.devices.get(container.name, ()),
     )
 
 

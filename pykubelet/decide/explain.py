@@ -46,6 +46,8 @@ def _under_way(state: PodState, took: Mapping[OpKey, float]) -> Iterator[str]:
 
 def _doing(state: PodState, action: Action) -> str:
     match action:
+        case actions.AssignDevices():
+            return "Its devices are being asked for"
         case actions.PrepareVolumes():
             return "Its volumes are being prepared"
         case actions.CreateSandbox():
@@ -77,6 +79,7 @@ def _failures(state: PodState, now: float) -> Iterator[str]:
 def _what_failed(key: OpKey) -> str:
     what, _, which = key.partition("/")
     return {
+        "devices": "Getting its devices",
         "volumes": "Preparing its volumes",
         "sandbox": "Making its sandbox",
         "image": f"Getting the image of container {which}",

@@ -6,6 +6,7 @@ Source: pkg/kubelet/kuberuntime/labels.go, HashContainer in pkg/kubelet/containe
 from collections.abc import Mapping
 
 from nodekit.objects import codec
+from pykubelet.decide import hashing
 from pykubelet.model.container import Container
 from pykubelet.model.observed import CONTAINER_NAME_LABEL, POD_NAME_LABEL, POD_NAMESPACE_LABEL, POD_UID_LABEL
 from pykubelet.model.pod import Pod
@@ -60,10 +61,7 @@ def container_hash(container: Container) -> int:
     """
     fields = codec.encode({"image": container.image, "name": container.name})
     printed = f"([]uint8)[{' '.join(map(str, fields))}]"
-    value = 0x811C9DC5
-    for byte in printed.encode():
-        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return value
+    return hashing.fnv1a(printed.encode())
 
 
 def _of_pod(pod: Pod) -> dict[str, str]:

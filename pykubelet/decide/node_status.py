@@ -87,6 +87,8 @@ class NodeFacts:
     pressure: Pressure = field(default_factory=Pressure)
     problems: tuple[str, ...] = ()
     volumes_in_use: tuple[str, ...] = ()
+    devices: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each resource that device plugins offer, how many there are and how many of them are healthy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +105,17 @@ def of(previous: Node, settings: NodeSettings, facts: NodeFacts, *, now: dt.date
     ours = node_resources.capacity(
         facts.machine, storage=facts.storage, max_pods=settings.max_pods, pods_per_core=settings.pods_per_core
     )
-    capacity = {**{name: amount for name, amount in old.capacity.items() if _is_foreign(name)}, **ours}
+    foreign = {name: amount for name, amount in old.capacity.items() if _is_foreign(name)}
+    devices = {name: Quantity.of(count) for name, (count, _) in facts.devices.items()}
+    healthy = {name: Quantity.of(count) for name, (_, count) in facts.devices.items()}
+    capacity = {**foreign, **devices, **ours}
     kept = node_resources.reserved(ours, for_agents=settings.reserved, eviction=settings.eviction_hard)
     conditions = node_conditions.of(old.conditions, facts.pressure, problems=facts.problems, now=now)
     features = facts.runtime.features if facts.runtime is not None else frozenset[str]()
     status = msgspec.structs.replace(
         old,
         capacity=capacity,
-        allocatable=node_resources.allocatable(capacity, kept),
+        allocatable=node_resources.allocatable(capacity, kept) | healthy,
         conditions=conditions.conditions,
         addresses=(
             *(NodeAddress(type="InternalIP", address=address) for address in facts.addresses[:2]),

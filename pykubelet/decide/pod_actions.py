@@ -7,11 +7,13 @@ from pykubelet.decide import ending, gc, health, init_order, launch, lookup, res
 from pykubelet.decide.draft import Draft
 from pykubelet.decide.sandboxes import Current
 from pykubelet.model.actions import (
+    AssignDevices,
     CreateSandbox,
     Kind,
     Plan,
     PrepareVolumes,
     ResizeContainer,
+    StartContainer,
     StopContainer,
     StopReason,
     StopSandbox,
@@ -36,6 +38,10 @@ def of(state: PodState, *, now: float) -> Plan:
     if deadline is not None:
         draft.wake(deadline)
     current = sandboxes.current(state.pod, state.seen)
+    if not state.devices_ready and not state.seen.containers:
+        # Nothing is made of a Pod that may still be refused.
+        draft.add(AssignDevices())
+        return draft.plan()
     if not state.volumes_ready:
         draft.add(PrepareVolumes())
     if current.usable is None:
@@ -47,7 +53,7 @@ def of(state: PodState, *, now: float) -> Plan:
         _resize(draft)
         _pull_ahead(draft)
         if state.volumes_ready:
-            _start_containers(draft, current.usable.id)
+            _start_when_equipped(draft, current.usable.id)
     if restart_all.sources(state):
         return draft.plan()
     for action in gc.of_running_pod(state.seen):
@@ -125,6 +131,20 @@ def _pull_ahead(draft: Draft) -> None:
     for kind, containers in ((Kind.INIT, state.pod.spec.init_containers), (Kind.REGULAR, state.pod.spec.containers)):
         unseen = (c for c in containers if lookup.newest(state.seen, c.name) is None)
         launch.images_ahead(draft, [launch.candidate(state, c, kind, draft.now) for c in unseen])
+
+
+def _start_when_equipped(draft: Draft, sandbox: SandboxId) -> None:
+    """Start containers. Those that run may have devices nobody remembers: only a start is a reason to assign some."""
+    if draft.state.devices_ready:
+        _start_containers(draft, sandbox)
+        return
+    would_be = Draft(draft.state, draft.now)
+    _start_containers(would_be, sandbox)
+    plan = would_be.plan()
+    for action in plan.actions:
+        draft.add(AssignDevices() if isinstance(action, StartContainer) else action)
+    if plan.wake_at is not None:
+        draft.wake(plan.wake_at)
 
 
 def _start_containers(draft: Draft, sandbox: SandboxId) -> None:

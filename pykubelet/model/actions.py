@@ -43,6 +43,13 @@ class PrepareVolumes:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class AssignDevices:
+    """Get the devices that its containers ask for from their plugins."""
+
+    key: OpKey = OpKey("devices")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class CreateSandbox:
     """Make the Pod's cgroup and its sandbox with its network. `attempt` counts sandboxes of this Pod from 0.
 
@@ -214,7 +221,8 @@ class Forget:
 
 
 Action: TypeAlias = (
-    PrepareVolumes
+    AssignDevices
+    | PrepareVolumes
     | CreateSandbox
     | StopSandbox
     | RemoveSandbox

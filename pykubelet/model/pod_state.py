@@ -109,6 +109,7 @@ class PodState:
     have, by container name; one that is missing has what was granted.
 
     `under_way` holds the running operations by key, `failures` the last failure of each kind of operation by key.
+    `devices_ready` is False while a container lacks a device that a plugin of this node offers.
     `volumes_ready` is True once PrepareVolumes succeeded for this Pod since the kubelet started (or was adopted).
     `images`, `image_volumes` (made sure of; volume name to image id) and `backoffs` (from StartContainer.backoff) are
     keyed by container or volume name, `probed` by container id. `stopped_for` says why we stopped a container.
@@ -121,6 +122,7 @@ class PodState:
     seen: PodRuntime
     admitted: bool = True
     ending: Ending | None = None
+    devices_ready: bool = True
     volumes_ready: bool = False
     torn_down: bool = False
     under_way: Mapping[OpKey, Action] = dataclasses.field(default_factory=dict)

@@ -52,6 +52,20 @@ class VolumeMountStatus(Object):
     recursive_read_only: str | None = None
 
 
+class ResourceHealth(Object):
+    """A device by its id, and whether it is `Healthy`, `Unhealthy` or `Unknown`."""
+
+    resource_id: str
+    health: str = ""
+
+
+class ResourceStatus(Object):
+    """How what a container was assigned of one resource is."""
+
+    name: str
+    resources: tuple[ResourceHealth, ...] = ()
+
+
 class ContainerStatus(Object):
     """`name`, `ready`, `restart_count`, `image`, `image_id`, `state` and `last_state` are always written."""
 
@@ -68,6 +82,7 @@ class ContainerStatus(Object):
     resources: ResourceRequirements | None = None
     volume_mounts: tuple[VolumeMountStatus, ...] = ()
     user: ContainerUser | None = None
+    allocated_resources_status: tuple[ResourceStatus, ...] = ()
     stop_signal: str | None = None
 
 

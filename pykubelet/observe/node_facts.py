@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -47,6 +47,7 @@ class NodeFactsGatherer:
         self.pressure: Callable[[], Pressure] = Pressure
         self.problems: list[Callable[[], str]] = []
         self.volumes_in_use: Callable[[], tuple[str, ...]] = tuple
+        self.devices: Callable[[], Mapping[str, tuple[int, int]]] = dict
         self._runtime = runtime
         self._images = images
         self._machine = machine
@@ -80,6 +81,7 @@ class NodeFactsGatherer:
             pressure=self.pressure(),
             problems=(*self._runtime.problems(), *problems),
             volumes_in_use=self.volumes_in_use(),
+            devices=self.devices(),
         )
 
     async def _known_images(self) -> tuple[observed.Image, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from nodekit.objects.times import of as time_of
 from pykubelet.act.admission import NodeAdmission
 from pykubelet.act.container_inputs import Inputs, Node
 from pykubelet.act.containers import ContainerStarter, Reach
+from pykubelet.act.devices import Devices
 from pykubelet.act.executor import Executor
 from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.images import Images
@@ -27,12 +28,14 @@ from pykubelet.decide import container_spec, dns, downward, pod_status, security
 from pykubelet.decide.admission import Rejected
 from pykubelet.desired.merge import Desired, Source
 from pykubelet.model.container import Container
+from pykubelet.model.devices import Device, PluginOptions
 from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod, PodSpec
 from pykubelet.model.status import PodStatus
 from pykubelet.observe import cri_events
 from pykubelet.observe.relist import Relist
 from pykubelet.observe.runtime_view import RuntimeView
+from pykubelet.plugins.errors import PluginError
 
 
 def pod(name: str = "web", *containers: str, policy: str = "Always", grace: int = 30) -> Pod:
@@ -147,6 +150,37 @@ class NoClasses:
         return None
 
 
+class Plugins:
+    """Device plugins without a wire: `answer` is what a container gets, `refusal` fails every allocation."""
+
+    def __init__(self) -> None:
+        self.offers: dict[str, dict[str, Device]] = {}
+        self.options = PluginOptions()
+        self.answer = b""
+        self.refusal = ""
+        self.calls: list[tuple[str, tuple[str, ...]]] = []
+
+    def expect(self, resources: Iterable[str]) -> None:
+        for resource in resources:
+            self.offers.setdefault(resource, {})
+
+    def plugin(self, resource: str) -> "Plugins":
+        return self
+
+    async def preferred(self, available: Collection[str], *, included: Collection[str], size: int) -> tuple[str, ...]:
+        self.calls.append(("preferred", tuple(sorted(available))))
+        return tuple(sorted(available, reverse=True))
+
+    async def allocate(self, ids: Collection[str]) -> bytes:
+        self.calls.append(("allocate", tuple(ids)))
+        if self.refusal:
+            raise PluginError("Allocate", plugin="test", detail=self.refusal, final=True)
+        return self.answer
+
+    async def pre_start(self, ids: Collection[str]) -> None:
+        self.calls.append(("pre_start", tuple(ids)))
+
+
 class Reporter:
     def __init__(self, told: Told) -> None:
         self.publish = told.publish
@@ -161,11 +195,20 @@ class Scene:
     With an `api_node` Pods have to fit on it.
     """
 
-    def __init__(self, folder: Path, runtime: FakeRuntime | None = None, *, api_node: ApiNode | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        runtime: FakeRuntime | None = None,
+        *,
+        api_node: ApiNode | None = None,
+        plugins: Plugins | None = None,
+    ) -> None:
         clock = VirtualClock()
         self.clock = clock
         self.runtime = runtime or FakeRuntime(clock=clock)
         self.told = told = Told(folder)
+        self.plugins = plugins or Plugins()
+        self.devices = Devices(folder / "device-plugins", self.plugins, keeps=self._keeps)
         self.desired = Desired(wake=self._wake)
         self.view = RuntimeView(self.runtime, wake=self._wake)
         self.relist = Relist(self.view)
@@ -182,7 +225,7 @@ class Scene:
             starter=ContainerStarter(
                 self.runtime,
                 sandboxes=sandboxes,
-                inputs=Inputs(told, told, told, told, node=node),  # type: ignore[arg-type]
+                inputs=Inputs(told, told, told, told, self.devices, node=node),  # type: ignore[arg-type]
                 images=images,
                 reach=reach,
             ),
@@ -190,6 +233,7 @@ class Scene:
             images=images,
             objects=NoReferences(),
             volumes=told,
+            devices=self.devices,
             cgroups=told,
         )
         neighbours = Neighbours(
@@ -200,6 +244,7 @@ class Scene:
             reporter=Reporter(told),
             admission=told if api_node is None else self._admission(api_node),
             volumes=told,
+            devices=self.devices,
             recorder=told,
         )
         self.workers = PodWorkers(
@@ -215,6 +260,10 @@ class Scene:
             active=lambda: self.workers.memories.active(),  # noqa: PLW0108
             staying=lambda: self.workers.memories.staying(),  # noqa: PLW0108
         )
+
+    def _keeps(self, uid: Uid) -> bool:
+        memory = self.workers.memories.get(uid)
+        return memory is None or not memory.admitted or any(p.uid == uid for p in self.workers.memories.active())
 
     def _wake(self, uid: Uid) -> None:
         self.workers.wake(uid)
