@@ -21,8 +21,10 @@ from pyproxy import VERSION, errors, wiring
 from pyproxy.act.conntrack import sysctls
 from pyproxy.act.conntrack.flows import Conntrack
 from pyproxy.act.nftables.kernel import Kernel
+from pyproxy.act.nftables.writer import Writer
 from pyproxy.act.sync import Sync, Synced
 from pyproxy.config.settings import Settings
+from pyproxy.decide.ruleset import Ruleset
 from pyproxy.desired.world import World
 from pyproxy.model.address import Family
 from pyproxy.model.options import Options
@@ -108,8 +110,8 @@ async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown:
         world = World(client, options, machine_ips=lambda: addresses.current)
         recorder = Recorder(client, component="kube-proxy", host=options.node, clock=clock)
         tables = Tables(kernel.port)
-        writer = _Unheard(kernel, tables)
-        sync = Sync(world, writer, families=families, clock=clock, conntrack=conntrack)
+        writer = Writer(_Unheard(kernel, tables))
+        sync = Sync(world, writer, Ruleset, families=families, clock=clock, conntrack=conntrack)
         sync.min_interval = options.min_sync_period
         addresses.subscribe(sync.wake_all)
         tables.subscribe(sync.refill)
@@ -199,7 +201,7 @@ def _families() -> tuple[Family, ...]:
     return tuple(Family)
 
 
-def _report(sync: Sync, world: World, *, health: Health, metrics: Metrics, checks: ServiceHealth) -> None:
+def _report(sync: Sync[Transaction], world: World, *, health: Health, metrics: Metrics, checks: ServiceHealth) -> None:
     def written(synced: Synced) -> None:
         name = synced.family.api_name
         health.updated(synced.family)

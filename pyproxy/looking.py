@@ -11,6 +11,7 @@ from pyproxy import VERSION, errors, wiring
 from pyproxy.act.nftables.kernel import Kernel
 from pyproxy.act.sync import Sync
 from pyproxy.decide import differences, explain, nft_text
+from pyproxy.decide.ruleset import Ruleset
 from pyproxy.desired.world import World
 from pyproxy.model import address as addresses
 from pyproxy.model import keys
@@ -26,16 +27,12 @@ _ENDPOINTS = (Set.ENDPOINTS, Set.NODE_PORT_ENDPOINTS, Set.SHORT_ENDPOINTS, Set.N
 
 
 class _Paper:
-    """Takes every transaction and does nothing: the ruleset alone is wanted."""
+    """Takes every change and does nothing: the ruleset alone is wanted."""
 
-    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
+    async def apply(self, change: Transaction) -> None:
         """Nothing."""
 
-    def chain_names(self, family: Family) -> set[str]:
-        """None."""
-        return set()
-
-    def forget_clients(self, change: Transaction) -> None:
+    async def replace(self, whole: Transaction) -> None:
         """Nothing."""
 
     def forget(self, flows: object, family: Family) -> int:
@@ -48,13 +45,13 @@ class _Paper:
 
 
 @contextlib.asynccontextmanager
-async def _known(options: Options) -> AsyncIterator[tuple[World, Sync]]:
+async def _known(options: Options) -> AsyncIterator[tuple[World, Sync[Transaction]]]:
     """The cluster's wishes and the rulesets they make."""
     async with Transport(wiring.credentials(options), user_agent=f"pyproxy/{VERSION}") as transport:
         world = World(Client(transport), options, machine_ips=machine.now)
         task = asyncio.create_task(world.run(), name="mirrors")
         paper = _Paper()
-        sync = Sync(world, paper, families=tuple(Family), clock=SystemClock(), conntrack=paper)
+        sync = Sync(world, paper, Ruleset, families=tuple(Family), clock=SystemClock(), conntrack=paper)
         world.subscribe(sync.wake, sync.wake_all)
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -62,7 +59,7 @@ async def _known(options: Options) -> AsyncIterator[tuple[World, Sync]]:
         except TimeoutError as error:
             raise errors.SettingsError(f"the API server told nothing within {_PATIENCE:g} s") from error
         else:
-            sync.sync()
+            await sync.sync()
             yield world, sync
         finally:
             task.cancel()
@@ -126,7 +123,7 @@ def explain_target(options: Options, target: str) -> str:
     return "\n".join([*found, *(kernel_lines or ["  kernel: has nothing for it"])]) + "\n"
 
 
-def _stories(world: World, sync: Sync, address: Address | None, port: int) -> Iterator[list[str]]:
+def _stories(world: World, sync: Sync[Transaction], address: Address | None, port: int) -> Iterator[list[str]]:
     for family, ruleset in sync.rulesets.items():
         for name, program in ruleset.programs.items():
             if any(_is(frontend.key, address, port) for frontend in program.frontends):

@@ -1,7 +1,7 @@
 """Who the sync loop deals with: what it reads its wishes from, and what it writes to. Each has its fakes in tests."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from nodekit.objects.meta import Key
 from pyproxy.decide import topology
@@ -9,22 +9,57 @@ from pyproxy.decide.chains import Policy
 from pyproxy.decide.stale_flows import Flow, Serving
 from pyproxy.model.address import Address, Family
 from pyproxy.model.ports import Endpoint, PortName, ServicePort
-from pyproxy.model.transaction import Transaction
+from pyproxy.model.program import Program
+
+Change = TypeVar("Change", covariant=True)
+Taken = TypeVar("Taken", contravariant=True)
 
 
-class Writer(Protocol):
-    """What a ruleset is written to: nf_tables, or a fake."""
+class Rules(Protocol[Change]):
+    """One family's ruleset: what it should hold, and how that has changed. Each mode has its own."""
 
-    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
+    policy: Policy
+    programs: dict[PortName, Program]
+
+    def put(self, name: PortName, program: Program | None) -> None:
+        """Give a ServicePort another program, or none."""
+        ...
+
+    def repolicy(self, policy: Policy) -> None:
+        """Put a changed policy to use."""
+        ...
+
+    def take(self) -> Change:
+        """What has changed since the last time; false when nothing has."""
+        ...
+
+    def whole(self) -> Change:
+        """Everything there is; what `take` would have said is forgotten."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether something is left that nothing uses."""
+        ...
+
+    def collect(self) -> Change:
+        """The removal of what nothing has used since the last call."""
+        ...
+
+    def without_local_endpoints(self) -> tuple[int, int]:
+        """How many frontends drop for want of a local endpoint: internal, external."""
+        ...
+
+
+class Writer(Protocol[Taken]):
+    """What a ruleset is written to: nf_tables, iptables, or a fake."""
+
+    async def apply(self, change: Taken) -> None:
         """All of it or nothing; raises RulesetError."""
         ...
 
-    def chain_names(self, family: Family) -> set[str]:
-        """The chains there are in our table."""
-        ...
-
-    def forget_clients(self, change: Transaction) -> None:
-        """Forget the clients with session affinity whose backend left with a change; raises RulesetError."""
+    async def replace(self, whole: Taken) -> None:
+        """Make it all there is of ours, whatever was there; raises RulesetError."""
         ...
 
 

@@ -4,21 +4,22 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import Clock
 from nodekit.objects.meta import Key
 from pyproxy import errors
 from pyproxy.act import parties
-from pyproxy.decide import clients, programs, stale_flows, topology
-from pyproxy.decide.ruleset import Ruleset
+from pyproxy.decide import programs, stale_flows, topology
+from pyproxy.decide.chains import Policy
 from pyproxy.model.address import Family
 from pyproxy.model.ports import Endpoint, PortName, ServicePort
 from pyproxy.model.program import Program
-from pyproxy.model.transaction import Transaction
 
 log = logging.getLogger(__name__)
+
+Change = TypeVar("Change")
 
 _GATHER: Final = 0.002
 _COLLECT_AFTER: Final = 1.0
@@ -26,10 +27,10 @@ _RETRY: Final = Backoff(base=0.1, cap=30.0)
 
 
 @dataclass(slots=True)
-class _Side:
+class _Side(Generic[Change]):
     """One family: its ruleset, the names last put into it, and what its flows lead to."""
 
-    ruleset: Ruleset
+    ruleset: parties.Rules[Change]
     names: dict[Key, tuple[PortName, ...]]
     flows: stale_flows.Ledger
     whole: bool = True
@@ -47,7 +48,7 @@ class Synced:
     services: frozenset[Key]
 
 
-class Sync:
+class Sync(Generic[Change]):
     """Keeps the kernel's ruleset equal to what the cluster wants.
 
     Wake-ups carry keys; what is behind a key is read when its turn comes. Changes that come together are sent together.
@@ -56,7 +57,8 @@ class Sync:
     def __init__(
         self,
         world: parties.World,
-        writer: parties.Writer,
+        writer: parties.Writer[Change],
+        rules: Callable[[Policy], parties.Rules[Change]],
         *,
         families: Iterable[Family],
         clock: Clock,
@@ -66,7 +68,7 @@ class Sync:
         self._writer = writer
         self._conntrack = conntrack
         self._clock = clock
-        self._sides = {f: _Side(Ruleset(world.policy(f)), {}, stale_flows.Ledger()) for f in families}
+        self._sides = {f: _Side(rules(world.policy(f)), {}, stale_flows.Ledger()) for f in families}
         self._woken: set[Key] = set()
         self._all = True
         self._event = asyncio.Event()
@@ -77,7 +79,7 @@ class Sync:
         self.min_interval = 0.005
 
     @property
-    def rulesets(self) -> Mapping[Family, Ruleset]:
+    def rulesets(self) -> Mapping[Family, parties.Rules[Change]]:
         """What each family's table should hold."""
         return {family: side.ruleset for family, side in self._sides.items()}
 
@@ -114,7 +116,7 @@ class Sync:
         while True:
             await self._wait()
             began = self._clock.monotonic()
-            self.sync()
+            await self.sync()
             pause = max(self.min_interval, self._clock.monotonic() - began)
             failures = max(side.failures for side in self._sides.values())
             if failures:
@@ -130,10 +132,10 @@ class Sync:
                 async with asyncio.timeout(_COLLECT_AFTER if idle else None):
                     await self._event.wait()
             except TimeoutError:
-                self._collect()
+                await self._collect()
         await self._clock.sleep(_GATHER)
 
-    def sync(self) -> None:
+    async def sync(self) -> None:
         """Bring the rulesets up to date and write them."""
         self._event.clear()
         woken, self._woken = self._woken, set()
@@ -150,7 +152,7 @@ class Sync:
             for service in woken:
                 self._put(service, family, side)
             whole = side.whole
-            if self._write(family, side):
+            if await self._write(family, side):
                 self._forget(family, side)
                 synced = Synced(family, whole, self._clock.monotonic() - began, frozenset(woken))
                 for listener in self._listeners:
@@ -158,7 +160,7 @@ class Sync:
         if not any(side.whole for side in self._sides.values()):
             self.settled.set()
 
-    def _put(self, service: Key, family: Family, side: _Side) -> None:
+    def _put(self, service: Key, family: Family, side: _Side[Change]) -> None:
         """One Service's programs; a Service that can't be understood keeps the ones it has, alone."""
         try:
             made = self._programs(service, family, side.ruleset)
@@ -178,7 +180,7 @@ class Sync:
             side.names.pop(service, None)
 
     def _programs(
-        self, service: Key, family: Family, ruleset: Ruleset
+        self, service: Key, family: Family, ruleset: parties.Rules[Change]
     ) -> dict[PortName, tuple[ServicePort, Program, tuple[Endpoint, ...]]]:
         place, node_ip = self._world.place(), self._world.node_ip(family)
         made = {}
@@ -189,61 +191,46 @@ class Sync:
             made[port.name] = port, programs.build(port, choice, node_ip=node_ip, before=before), endpoints
         return made
 
-    def _write(self, family: Family, side: _Side) -> bool:
+    async def _write(self, family: Family, side: _Side[Change]) -> bool:
         """Send what changed; when that fails or is not enough, everything. Whether the kernel has it all now."""
         if not side.whole:
             try:
                 change = side.ruleset.take()
                 if change:
-                    self._writer.apply(change)
-                    if clients.are_left(change):
-                        self._writer.forget_clients(change)
+                    await self._writer.apply(change)
                 side.failures = 0
                 return True
             except errors.RulesetError as error:
                 log.warning("%s; writing the whole table anew", error)
                 self._tell_failure(family)
-                side.whole = True
+        side.whole = False  # before the write: whoever asks for another meanwhile shall have it
         try:
-            self._refill(family, side)
+            await self._writer.replace(side.ruleset.whole())
         except errors.RulesetError as error:
+            side.whole = True
             side.failures += 1
             self._tell_failure(family)
             log.error("%s; tried again in %.1fs", error, _RETRY.delay(side.failures))
             return False
-        side.whole, side.failures = False, 0
+        side.failures = 0
         return True
 
     def _tell_failure(self, family: Family) -> None:
         for listener in self._failed:
             listener(family)
 
-    def _refill(self, family: Family, side: _Side) -> None:
-        whole = side.ruleset.whole()
-        try:
-            self._writer.apply(whole)
-        except errors.RulesetError as error:
-            log.warning("%s; making the table from nothing", error)
-            self._writer.apply(whole, from_nothing=True)
-        strangers = self._writer.chain_names(family) - side.ruleset.chain_names()
-        if strangers:
-            try:
-                self._writer.apply(Transaction(family, dropped_chains=tuple(sorted(strangers))))
-            except errors.RulesetError as error:
-                log.info("%s; empty chains of a former run stay for now", error)
-
-    def _collect(self) -> None:
+    async def _collect(self) -> None:
         for side in self._sides.values():
             unused = side.ruleset.collect()
             if unused:
                 try:
-                    self._writer.apply(unused)
+                    await self._writer.apply(unused)
                 except errors.RulesetError as error:
                     log.warning("%s; writing the whole table anew", error)
                     side.whole = True
                     self._event.set()
 
-    def _forget(self, family: Family, side: _Side) -> None:
+    def _forget(self, family: Family, side: _Side[Change]) -> None:
         began = self._clock.monotonic()
         node_ips = side.ruleset.policy.node_port_ips or ()
         gone, new = side.flows.take_gone(), side.flows.take_new(node_ips)

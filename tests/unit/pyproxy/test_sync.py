@@ -9,8 +9,10 @@ from nodekit.aio import virtual
 from nodekit.aio.clock import VirtualClock
 from nodekit.objects.meta import Key
 from pyproxy import errors
+from pyproxy.act.nftables.writer import Writer
 from pyproxy.act.sync import Sync
 from pyproxy.decide import chains, topology
+from pyproxy.decide.ruleset import Ruleset
 from pyproxy.decide.stale_flows import Flow
 from pyproxy.decide.trace import Machine
 from pyproxy.model import keys
@@ -113,7 +115,14 @@ class Scene:
 
     def play(self, script: Callable[["Scene", Sync], Coroutine[Any, Any, None]]) -> None:
         async def scenario() -> None:
-            sync = Sync(self.world, self.kernel, families=[Family.IPV4], clock=VirtualClock(), conntrack=self.flows)
+            sync = Sync(
+                self.world,
+                Writer(self.kernel),
+                Ruleset,
+                families=[Family.IPV4],
+                clock=VirtualClock(),
+                conntrack=self.flows,
+            )
             task = asyncio.create_task(sync.run())
             sync.wake_all()
             await asyncio.sleep(1)
@@ -188,6 +197,24 @@ def test_a_table_of_another_shape_is_made_from_nothing() -> None:
 
     async def script(scene: Scene, sync: Sync) -> None:
         assert scene.kernel.backends == {1}
+
+    scene.play(script)
+
+
+def test_who_asks_for_everything_while_it_is_being_written_gets_it_once_more() -> None:
+    scene = Scene(World({A: (endpoint(1),)}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        def ask_again_once(transaction: Transaction, from_nothing: bool) -> bool:
+            scene.kernel.refuse = lambda transaction, from_nothing: False
+            sync.refill()
+            return False
+
+        before = len(scene.kernel.sent)
+        scene.kernel.refuse = ask_again_once
+        sync.refill()
+        await asyncio.sleep(1)
+        assert [sent.fresh for sent, _ in scene.kernel.sent[before:]] == [True, True]
 
     scene.play(script)
 
