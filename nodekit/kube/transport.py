@@ -1,4 +1,8 @@
-"""Requests to an API server over HTTP, moved to the next server when one does not answer. Bodies are bytes."""
+"""Requests to an API server over HTTP, moved to the next server when one does not answer. Bodies are bytes.
+
+The servers of a cluster are in order of preference: while another than the first is asked, those before it are tried
+every few seconds. What still streams from a server that failed is ended, so that it is begun anew at the next.
+"""
 
 import asyncio
 import contextlib
@@ -10,6 +14,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 import msgspec
+import yarl
 
 from nodekit.aio.bounded import Limiter
 from nodekit.kube import auth, errors
@@ -19,6 +24,10 @@ from nodekit.objects import codec, status
 log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT: Final = 5.0
+# A server that takes the request and says nothing for so long is left, when there is another.
+_ANSWER_TIMEOUT: Final = 10.0
+# How often the servers that are preferred to the one in use are tried.
+_RETURN_PERIOD: Final = 5.0
 # Each request more at the same time is a connection more, whose TLS handshake costs as much as ten requests.
 _SIDE_BY_SIDE: Final = 12
 # A server that asks for patience is given it this often, and never for longer than this at once.
@@ -40,6 +49,8 @@ class Transport:
         self._side_by_side = Limiter(_SIDE_BY_SIDE)
         self._away = False
         self._back = asyncio.Event()
+        self._streams: set[tuple[str, aiohttp.ClientResponse]] = set()
+        self._returning: asyncio.Task[None] | None = None
 
     @property
     def server(self) -> str:
@@ -58,6 +69,9 @@ class Transport:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._returning is not None:
+            self._returning.cancel()
+            await asyncio.wait([self._returning])
         if self._session is not None:
             await self._session.close()
 
@@ -67,6 +81,9 @@ class Transport:
 
     async def ask(self, request: Request, *, timeout: float) -> bytes:
         """The answer's body. Raises the ApiError that fits; Unreachable when no server answered within `timeout`."""
+        if len(self.credentials.cluster.servers) > 1:
+            timeout = min(timeout, _ANSWER_TIMEOUT)
+        asked = self._preferred
         try:
             async with asyncio.timeout(timeout):
                 for patience in range(_PATIENCE, -1, -1):
@@ -79,6 +96,8 @@ class Transport:
                             raise
                         await asyncio.sleep(min(error.retry_after, _LONGEST_PATIENCE))
         except TimeoutError as error:
+            if asked == self._preferred:
+                self._move((asked + 1) % len(self.credentials.cluster.servers))
             message = f"no answer within {timeout:g}s"
             raise errors.Unreachable(request.says, server=self.server, message=message) from error
         raise AssertionError("unreachable: the last round returns or raises")
@@ -87,7 +106,12 @@ class Transport:
     async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
         """The answer's body as it comes; errors while it is read become ApiErrors too."""
         async with self._open(request) as answer:
-            yield answer.content.iter_any()
+            entry = (_server_of(answer), answer)
+            self._streams.add(entry)
+            try:
+                yield answer.content.iter_any()
+            finally:
+                self._streams.discard(entry)
 
     @contextlib.asynccontextmanager
     async def _open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -118,16 +142,46 @@ class Transport:
                 self._away = True
                 last = errors.Unreachable(request.says, server=servers[number], message=_words(error))
             except (aiohttp.ClientError, OSError) as error:
-                self._preferred = (number + 1) % len(servers)
+                self._move((number + 1) % len(servers))
                 raise errors.Unreachable(request.says, server=servers[number], message=_words(error)) from error
             else:
-                if number != self._preferred:
-                    log.info("the API server is now %s", servers[number])
-                    self._preferred = number
+                if number != first and self._preferred == first:
+                    self._move(number)
                 self._answered()
                 return answer, servers[number]
         assert last is not None
         raise last
+
+    def _move(self, number: int) -> None:
+        """Ask another server first from now on; what streams from the one before is ended."""
+        if number == self._preferred:
+            return
+        before, self._preferred = self.server, number
+        log.info("the API server is now %s, not %s", self.server, before)
+        for server, answer in list(self._streams):
+            if server == _origin(before):
+                answer.close()
+        if number and (self._returning is None or self._returning.done()):
+            self._returning = asyncio.create_task(self._return(), name="return to the first API server")
+
+    async def _return(self) -> None:
+        """Try the servers that are preferred to the one in use until the first is in use again."""
+        while self._preferred:
+            await asyncio.sleep(_RETURN_PERIOD)
+            for number in range(self._preferred):
+                if await self._is_ready(self.credentials.cluster.servers[number]):
+                    self._move(number)
+                    break
+
+    async def _is_ready(self, server: str) -> bool:
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT):
+                answer = await self._send(Request("GET", "/readyz", "get /readyz"), server)
+                # Who may not ask learns all the same that the server answers.
+                answer.close()
+                return answer.status < 500
+        except (aiohttp.ClientError, OSError, errors.ApiError):
+            return False
 
     def _answered(self) -> None:
         if self._away:
@@ -176,6 +230,14 @@ def _error_of(request: Request, answer: aiohttp.ClientResponse, *, server: str, 
     return errors.of(request.says, said, server=server, retry_after=retry_after)
 
 
+def _origin(url: str) -> str:
+    return str(yarl.URL(url).origin())
+
+
+def _server_of(answer: aiohttp.ClientResponse) -> str:
+    return _origin(str(answer.url))
+
+
 def _words(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
         # aiohttp's own words hold the repr of an SSL context, which tells nobody anything.
@@ -184,12 +246,12 @@ def _words(error: BaseException) -> str:
 
 
 def _socket(address: tuple[Any, ...]) -> socket.socket:
-    """A TCP socket that notices within half a minute that its peer is gone, as watches may be silent for long."""
+    """A TCP socket that notices within 16 seconds that its peer is gone, as watches may be silent for long."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family=family, type=kind, proto=protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 16_000)
     return made

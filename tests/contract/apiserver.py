@@ -33,8 +33,9 @@ class Server:
     url: str = f"https://{ADDRESS}:6443"
 
     def start(self, name: str, *arguments: str) -> None:
+        program = self.binaries / name.removesuffix("-2")
         with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen([self.binaries / name, *arguments], stdout=log, stderr=log)
+            self.processes[name] = subprocess.Popen([program, *arguments], stdout=log, stderr=log)
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
@@ -42,8 +43,19 @@ class Server:
         process.wait(10)
 
     def start_apiserver(self, *more: str) -> None:
+        self._run_apiserver("kube-apiserver", *more)
+        self.wait_ready()
+
+    def start_second(self) -> str:
+        """Another API server on the same etcd, `kube-apiserver-2`; its URL."""
+        self._run_apiserver("kube-apiserver-2", "--secure-port=6444")
+        url = f"https://{ADDRESS}:6444"
+        self.wait_ready("kube-apiserver-2", url=url)
+        return url
+
+    def _run_apiserver(self, name: str, *more: str) -> None:
         self.start(
-            "kube-apiserver",
+            name,
             "--etcd-servers=http://127.0.0.1:2379",
             f"--advertise-address={ADDRESS}",
             f"--bind-address={ADDRESS}",
@@ -59,20 +71,19 @@ class Server:
             "--profiling=false",
             *more,
         )
-        self.wait_ready()
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, name: str = "kube-apiserver", *, url: str = "") -> None:
         context = ssl._create_unverified_context()
-        request = urllib.request.Request(f"{self.url}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
+        request = urllib.request.Request(f"{url or self.url}/readyz", headers={"Authorization": f"Bearer {TOKEN}"})
         deadline = time.monotonic() + 50
         while time.monotonic() < deadline:
-            if self.processes["kube-apiserver"].poll() is not None:
+            if self.processes[name].poll() is not None:
                 break
             with contextlib.suppress(OSError), urllib.request.urlopen(request, context=context, timeout=2) as answer:
                 if answer.status == 200:
                     return
             time.sleep(0.1)
-        raise AssertionError((self.folder / "kube-apiserver.log").read_text()[-3000:])
+        raise AssertionError((self.folder / f"{name}.log").read_text()[-3000:])
 
     def kubeconfig(self, name: str, *, user: dict[str, Any], servers: str = "") -> Path:
         path = self.folder / f"{name}.conf"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,6 +270,52 @@ async def test_the_next_server_is_asked_when_one_does_not_answer(server: apiserv
     async with client_of(server.kubeconfig("none", user={"token": "t"}, servers=nowhere)) as client:
         with pytest.raises(errors.Unreachable, match="list nodes at https"):
             await client.list(node.NODES)
+
+
+@with_genuine
+@pytest.mark.parametrize(
+    ("sign", "within"),
+    [
+        pytest.param(signal.SIGKILL, 5, id="is killed"),
+        # Its kernel still takes connections, so that only its silence tells.
+        pytest.param(signal.SIGSTOP, 30, id="hangs"),
+    ],
+)
+async def test_a_watch_goes_on_at_the_next_server_and_returns(
+    server: apiserver.Server, sign: signal.Signals, within: float
+) -> None:
+    second = await asyncio.to_thread(server.start_second)
+    servers = f"{second},{server.url}"  # the second one is preferred, as the first serves the other cases
+    name = sign.name.lower()
+    try:
+        async with (
+            client_of(server.kubeconfig("both", user={"token": apiserver.TOKEN}, servers=servers)) as client,
+            reflecting(client, Selection(namespace="default")) as mirror,
+            client_of(server.kubeconfig("first", user={"token": apiserver.TOKEN})) as other,
+        ):
+            assert client.transport.server == second
+            server.processes["kube-apiserver-2"].send_signal(sign)
+            await other.create(CONFIG_MAPS, config_map(name, a="1"))
+            asking = asyncio.create_task(keep_asking(client))
+            await eventually(lambda: Key("default", name) in mirror.store, within=within)
+            assert client.transport.server == server.url
+            asking.cancel()
+            server.stop("kube-apiserver-2")
+            await asyncio.to_thread(server.start_second)
+            await eventually(lambda: client.transport.server == second, within=15)
+            await other.create(CONFIG_MAPS, config_map(f"{name}-2", a="1"))
+            await eventually(lambda: Key("default", f"{name}-2") in mirror.store)
+            await other.raw("DELETE", "/api/v1/namespaces/default/configmaps")
+    finally:
+        server.stop("kube-apiserver-2")
+
+
+async def keep_asking(client: Client) -> None:
+    """What an agent does whose Lease is due."""
+    while True:
+        with contextlib.suppress(errors.ApiError):
+            await client.get(node.NODES, Key("", "nobody"))
+        await asyncio.sleep(1)
 
 
 @contextlib.asynccontextmanager
