@@ -90,8 +90,9 @@ e2e: venv ## The e2e tests against the dev cluster; ARGS for pytest, such as ARG
 	@$(E2E_ENV) $(VENV)/bin/pytest $(or $(TESTS),tests/e2e) --timeout=600 $(ARGS)
 
 .PHONY: bench-proxy
-bench-proxy: venv ## pyproxy beside the genuine kube-proxy on the same Services, alternating; a table at the end (root, 10 min)
-	@$(PY) -m tests.bench.proxy $(ARGS)
+bench-proxy: venv ## pyproxy beside the genuine kube-proxy, alternating; the table and the plots of docs/benchmarks.md (root, 30 min)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@$(PY) -m tests.bench.proxy --docs docs $(ARGS)
 
 # The upstream suite. FOCUS, SKIP: regular expressions on test names; PROCS: tests at once; COMPARE: another run's results.
 FOCUS ?= \[Conformance\]

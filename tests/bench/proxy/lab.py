@@ -1,0 +1,147 @@
+"""The machine of the bench: the API server's namespace, which is the node; joined to it two backends and a client."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+from pyroute2 import netns
+
+from tests.bench.proxy.plan import Plan
+from tests.contract import apiserver
+
+CLIENT: Final = "bench-client"
+_ANSWERS: Final = """
+import socket
+listening = socket.create_server(("", 8080), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
+while True:
+    one, _ = listening.accept()
+    one.sendall({name!r}.encode())
+    one.close()
+"""
+
+
+@contextlib.contextmanager
+def networks(ground: Plan) -> Iterator[None]:
+    """The namespaces with their addresses and routes, and a server in each backend that tells its name."""
+    with contextlib.ExitStack() as stack:
+        _ip("addr", "add", f"{ground.node}/{ground.prefix}", "dev", "lo")
+        for setting in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+            subprocess.run(["sysctl", "-qw", f"net.{setting}=1"], check=True)
+        for number, (name, address) in enumerate([*ground.backends.items(), (CLIENT, ground.client)]):
+            netns.create(name)
+            stack.callback(netns.remove, name)
+            _join(f"v{number}", name, address, ground)
+        for name in ground.backends:
+            stack.enter_context(_backend(name))
+        yield
+
+
+def _join(link: str, name: str, address: str, ground: Plan) -> None:
+    nodad = ["nodad"] if ground.family == "IPv6" else []
+    _ip("link", "add", link, "type", "veth", "peer", "eth0", "netns", name)
+    _ip("link", "set", link, "up")
+    _ip("addr", "add", f"{ground.gateway}/{ground.prefix}", "dev", link, *nodad)
+    _ip("route", "add", address, "dev", link)
+    for device in ("lo", "eth0"):
+        _ip("-n", name, "link", "set", device, "up")
+    _ip("-n", name, "addr", "add", f"{address}/{ground.prefix}", "dev", "eth0", *nodad)
+    _ip("-n", name, "route", "add", ground.gateway, "dev", "eth0")
+    _ip("-n", name, "route", "add", "default", "via", ground.gateway, "dev", "eth0")
+
+
+@contextlib.contextmanager
+def inside(name: str) -> Iterator[None]:
+    """This thread and the processes it starts, in a network namespace."""
+    netns.pushns(name)
+    try:
+        yield
+    finally:
+        netns.popns()
+
+
+@contextlib.contextmanager
+def _backend(name: str) -> Iterator[None]:
+    with inside(name):
+        process = subprocess.Popen([sys.executable, "-c", _ANSWERS.format(name=name)], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Proxy:
+    """A proxy that runs: what it has used of the machine."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._clock = (~process.pid << 3) | 2  # the process's CPU clock: see clock_getcpuclockid(3)
+
+    def cpu(self) -> float:
+        """CPU seconds of its own, and of the programs it ran to their end: the genuine one writes by `nft`."""
+        fields = self._file("stat").rpartition(")")[2].split()
+        return time.clock_gettime(self._clock) + sum(map(int, fields[13:15])) / 100
+
+    def rss(self) -> float:
+        """Resident memory now, MiB."""
+        lines = self._file("status").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+    def sync(self) -> float:
+        """Seconds its full syncs took since its start, by its own metric: the first one is the load."""
+        with urllib.request.urlopen("http://127.0.0.1:10249/metrics", timeout=10) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            wanted = "kubeproxy_sync_full_proxy_rules_duration_seconds"
+            return sum(
+                s.value
+                for family in families
+                for s in family.samples
+                if family.name == wanted and s.name == f"{wanted}_sum"
+            )
+
+    def _file(self, name: str) -> str:
+        return Path(f"/proc/{self._process.pid}/{name}").read_text()
+
+
+@contextlib.contextmanager
+def proxy(name: str, server: apiserver.Server, folder: Path) -> Iterator[Proxy]:
+    """Start a proxy on empty tables; they go with it."""
+    kubeconfig = server.kubeconfig("bench", user={"token": apiserver.TOKEN})
+    config = folder / "config.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+                "kind": "KubeProxyConfiguration",
+                "clientConnection": {"kubeconfig": str(kubeconfig)},
+                "mode": "nftables",
+                "clusterCIDR": "198.19.0.0/16",
+                "hostnameOverride": "n1",
+                "conntrack": {"maxPerCore": 0},
+            }
+        )
+    )
+    program = Path(sys.prefix) / "bin" / "pyproxy" if name == "pyproxy" else server.binaries / name
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, f"--config={config}"], stdout=log, stderr=log)
+    try:
+        yield Proxy(process)
+    except (AssertionError, OSError) as error:
+        error.add_note((folder / "log").read_text()[-3000:])
+        raise
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+
+
+def _ip(*command: str) -> None:
+    subprocess.run(["ip", *command], check=True)
