@@ -22,6 +22,7 @@ class Table(enum.Enum):
 
     NAT = "nat"
     FILTER = "filter"
+    MANGLE = "mangle"  # the genuine proxy has a chain there; we write none
 
 
 class ChainId(NamedTuple):

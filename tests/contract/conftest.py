@@ -23,6 +23,7 @@ import pytest
 from devcluster import layout
 from pykubelet.cri import channel
 from pykubelet.cri.runtime import Runtime
+from pyproxy.act.iptables.programs import BackEnd, Programs
 from pyproxy.act.nftables.kernel import Kernel
 from pyproxy.model.address import Family
 from tests.contract import proxy_lab
@@ -268,7 +269,49 @@ def lab() -> Iterator[proxy_lab.Lab]:
 def node(request: pytest.FixtureRequest, lab: proxy_lab.Lab) -> Iterator[proxy_lab.Node]:
     kernel = Kernel(lab.name(proxy_lab.NODE))
     try:
-        yield proxy_lab.Node(lab, proxy_lab.PLANS[request.param], kernel)
-        kernel.delete_table(request.param)
+        node = proxy_lab.Node(lab, proxy_lab.PLANS[request.param], kernel)
+        yield node
+        node.remove()
+    finally:
+        kernel.close()
+
+
+def _iptables(back_end: BackEnd, family: Family) -> object:
+    """Without the programs a case says so: `apt-get install iptables`."""
+    lacking = not Programs(back_end).found(family)
+    reason = f"no iptables-{back_end.value}-restore: `make build` installs the package iptables"
+    return pytest.param(
+        (back_end, family),
+        id=f"{family.api_name}-iptables-{back_end.value}",
+        marks=pytest.mark.skipif(lacking, reason=reason),
+    )
+
+
+_BACK_ENDS = [_iptables(back_end, family) for back_end in (BackEnd.NFT, BackEnd.LEGACY) for family in Family]
+
+
+@pytest.fixture(params=_BACK_ENDS)
+def iptables_node(request: pytest.FixtureRequest, lab: proxy_lab.Lab) -> Iterator[proxy_lab.IptablesNode]:
+    back_end, family = request.param
+    node = proxy_lab.IptablesNode(lab, proxy_lab.PLANS[family], proxy_lab.iptables_writer(lab, back_end))
+    yield node
+    node.remove()
+
+
+@pytest.fixture(params=[*(pytest.param((None, f), id=f"{f.api_name}-nftables") for f in Family), *_BACK_ENDS])
+def any_node(request: pytest.FixtureRequest, lab: proxy_lab.Lab) -> Iterator[proxy_lab.AnyNode]:
+    """A node whose rules are in nf_tables, or in iptables of either back end."""
+    back_end, family = request.param
+    plan = proxy_lab.PLANS[family]
+    if back_end is not None:
+        node: proxy_lab.AnyNode = proxy_lab.IptablesNode(lab, plan, proxy_lab.iptables_writer(lab, back_end))
+        yield node
+        node.remove()
+        return
+    kernel = Kernel(lab.name(proxy_lab.NODE))
+    try:
+        node = proxy_lab.Node(lab, plan, kernel)
+        yield node
+        node.remove()
     finally:
         kernel.close()

@@ -3,6 +3,8 @@
 For tests that send real packets through the ruleset the kernel was given. Needs root.
 """
 
+import abc
+import asyncio
 import contextlib
 import os
 import socket
@@ -10,17 +12,22 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from pyroute2 import netns
 
 from nodekit.objects.meta import Key
+from pyproxy.act.iptables import writer
+from pyproxy.act.iptables.programs import BackEnd, Programs
 from pyproxy.act.nftables.kernel import Kernel
 from pyproxy.decide import chains, programs, topology
+from pyproxy.decide.iptables import listing
+from pyproxy.decide.iptables import ruleset as iptables
 from pyproxy.decide.ruleset import Ruleset
 from pyproxy.model import address as addresses
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Address, Family, Prefix
+from pyproxy.model.iptables import Change
 from pyproxy.model.ports import Endpoint, PortName, Protocol, ServicePort
 from pyproxy.model.transaction import Transaction
 from tests.contract import sctp
@@ -231,14 +238,15 @@ def open_socket(protocol: Protocol, family: socket.AddressFamily) -> socket.sock
 
 
 @dataclass
-class Node:
-    """A family's ruleset on the lab's node."""
+class AnyNode(abc.ABC):
+    """A family's ruleset on the lab's node, whatever holds it there."""
 
     lab: Lab
     plan: Plan
-    kernel: Kernel
-    ruleset: Ruleset = field(init=False)
-    change: Transaction = field(init=False, repr=False)
+    ruleset: Any = field(init=False)
+    change: Any = field(init=False, repr=False)
+    moved: ClassVar[str] = ""
+    """What a client with affinity meets at its first try after its backend has left; nothing when it just moves."""
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -248,8 +256,23 @@ class Node:
             node_port_ips=(ip(plan.hosts[NODE]),),
             service_cidrs=(plan.services,),
         )
-        self.ruleset = Ruleset(policy)
-        self.kernel.apply(self.ruleset.whole(), from_nothing=True)
+        self.ruleset = self.make_ruleset(policy)
+        self.start()
+
+    @abc.abstractmethod
+    def make_ruleset(self, policy: chains.Policy) -> Any: ...
+
+    def start(self) -> None:
+        self.write_whole()
+
+    @abc.abstractmethod
+    def write_whole(self) -> None: ...
+
+    @abc.abstractmethod
+    def write(self, change: Any) -> None: ...
+
+    @abc.abstractmethod
+    def remove(self) -> None: ...
 
     def serve(
         self, *backends: str, name: str = "web", protocol: Protocol = Protocol.TCP, **fields: object
@@ -261,15 +284,64 @@ class Node:
         before = self.ruleset.programs.get(port.name)
         self.ruleset.put(port.name, programs.build(port, choice, before=before))
         self.change = self.ruleset.take()
-        self.kernel.apply(self.change)
+        self.write(self.change)
         return port
-
-    def serve_change(self, *backends: str, **fields: object) -> Transaction:
-        self.serve(*backends, **fields)  # type: ignore[arg-type]
-        return self.change
 
     def call(self, host: str, address: str, port: int = 80, *, over: Protocol = Protocol.TCP) -> str:
         return self.lab.call(host, address, port, over=over)
 
     def reached(self, host: str, address: str, port: int = 80, *, over: Protocol = Protocol.TCP) -> set[str]:
         return {self.call(host, address, port, over=over).split()[0] for _ in range(25)}
+
+
+@dataclass
+class Node(AnyNode):
+    """The ruleset is in nf_tables."""
+
+    kernel: Kernel
+    moved: ClassVar[str] = "TimeoutError"
+
+    def make_ruleset(self, policy: chains.Policy) -> Ruleset:
+        return Ruleset(policy)
+
+    def start(self) -> None:
+        self.kernel.apply(self.ruleset.whole(), from_nothing=True)
+
+    def write_whole(self) -> None:
+        self.kernel.apply(self.ruleset.whole())
+
+    def write(self, change: Transaction) -> None:
+        self.kernel.apply(change)
+
+    def remove(self) -> None:
+        self.kernel.delete_table(self.plan.family)
+
+    def serve_change(self, *backends: str, **fields: object) -> Transaction:
+        self.serve(*backends, **fields)  # type: ignore[arg-type]
+        return self.change  # type: ignore[no-any-return]
+
+
+@dataclass
+class IptablesNode(AnyNode):
+    """The ruleset is in iptables, of either back end."""
+
+    writer: writer.Writer
+
+    def make_ruleset(self, policy: chains.Policy) -> iptables.Ruleset:
+        return iptables.Ruleset(policy)
+
+    def write_whole(self) -> None:
+        asyncio.run(self.writer.replace(self.ruleset.whole()))
+
+    def write(self, change: Change) -> None:
+        asyncio.run(self.writer.apply(change))
+
+    def remove(self) -> None:
+        asyncio.run(self.writer.remove(self.plan.family, listing.ours))
+
+    def listing(self) -> listing.Listing:
+        return asyncio.run(self.writer.listing(self.plan.family))
+
+
+def iptables_writer(lab: Lab, back_end: BackEnd) -> writer.Writer:
+    return writer.Writer(Programs(back_end, ("ip", "netns", "exec", lab.name(NODE))))

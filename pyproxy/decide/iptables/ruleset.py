@@ -138,7 +138,7 @@ class Ruleset:
             self._in_use[group] = used
         if not owned:
             self._groups.pop(group, None)
-        return {shared.group_chain(group, table): made[table] for table in Table if table in used}
+        return {shared.group_chain(group, table): made[table] for table in made if table in used}
 
     def _frontend(self, name: PortName, key: bytes) -> Frontend:
         return next(f for f in self.programs[name].frontends if f.key == key)

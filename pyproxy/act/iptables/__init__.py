@@ -1,0 +1,1 @@
+"""The iptables programs: restore what is wanted, list what is there."""
