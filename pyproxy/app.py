@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 
 from nodekit import systemd
@@ -28,11 +28,13 @@ from pyproxy.decide.ruleset import Ruleset
 from pyproxy.desired.world import World
 from pyproxy.model.address import Family
 from pyproxy.model.options import Options
+from pyproxy.model.ruleset import Counting
 from pyproxy.model.transaction import Transaction
 from pyproxy.observe import config_file
 from pyproxy.observe.addresses import Addresses
 from pyproxy.observe.tables import Tables
 from pyproxy.report import http
+from pyproxy.report.connections import Connections
 from pyproxy.report.health import Health
 from pyproxy.report.metrics import Metrics
 from pyproxy.report.service_health import Check, ServiceHealth
@@ -76,9 +78,11 @@ def main(options: Options, *, shown: Callable[[], object], file: Path | None, re
 
     # pyroute2 opens its sockets with an event loop of its own, which must not be within ours.
     kernel, conntrack = Kernel(), Conntrack()
+    counters = Kernel()  # a socket of its own: it is read in a thread
     try:
-        asyncio.run(_until_told(_run(options, kernel, conntrack, shown=shown), watch))
+        asyncio.run(_until_told(_run(options, kernel, conntrack, counters, shown=shown), watch))
     finally:
+        counters.close()
         kernel.close()
         conntrack.close()
     return changed
@@ -99,7 +103,9 @@ async def _until_told(
         watcher.cancel()
 
 
-async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown: Callable[[], object]) -> None:
+async def _run(
+    options: Options, kernel: Kernel, conntrack: Conntrack, counters: Kernel, *, shown: Callable[[], object]
+) -> None:
     clock, metrics, families = SystemClock(), Metrics(), _families()
     notifier = systemd.Notifier(os.environ)
     health = Health(clock, timeout=2 * options.sync_period)
@@ -140,7 +146,8 @@ async def _run(options: Options, kernel: Kernel, conntrack: Conntrack, *, shown:
             return myself is not None and myself.eligible
 
         health_app = http.health_app(health, metrics, eligible=eligible)
-        metrics_app = http.metrics_app(metrics, mode="nftables", config=shown)
+        prepare = _count(options, sync.rulesets, counters, metrics)
+        metrics_app = http.metrics_app(metrics, mode="nftables", config=shown, prepare=prepare)
         async with (
             http.serving(health_app, options.healthz_bind, name="healthz"),
             http.serving(metrics_app, options.metrics_bind, name="metrics"),
@@ -177,6 +184,21 @@ class _Unheard:
     def forget_clients(self, change: Transaction) -> None:
         """As the kernel's own."""
         self._kernel.forget_clients(change)
+
+
+def _count(
+    options: Options, rulesets: Mapping[Family, object], counters: Kernel, metrics: Metrics
+) -> Callable[[], Awaitable[None]] | None:
+    """What to wait for before /metrics are read; nothing when connections are not counted."""
+    if options.counting is Counting.NOTHING:
+        return None
+    owned = {family: ruleset.owned for family, ruleset in rulesets.items() if isinstance(ruleset, Ruleset)}
+    if not owned:
+        log.warning("connections are not counted: that needs mode nftables")
+        return None
+    connections = Connections(counters, options.counting, owned=owned)
+    metrics.registry.register(connections)
+    return connections.read
 
 
 def _take_over(kernel: Kernel) -> None:

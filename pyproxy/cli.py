@@ -46,6 +46,7 @@ def _run(given: argparse.Namespace, arguments: Sequence[str]) -> int:
         app.cleanup()
         return 0
     options = translate.options(settings, document=document, server=given.master)
+    options = dataclasses.replace(options, counting=given.count_connections)
     if given.dry_run:
         print(looking.dry_run(options), end="")
         return 0

@@ -11,6 +11,7 @@ import msgspec
 from nodekit import duration
 from nodekit.config_logging import Logging
 from pyproxy.config.settings import Settings
+from pyproxy.model.ruleset import Counting
 
 
 def _bool(text: str) -> bool:
@@ -112,6 +113,14 @@ def parser() -> argparse.ArgumentParser:
     always = made.add_argument_group("beside --config too")
     always.add_argument("--hostname-override", default="", help="the name of this node's Node object")
     always.add_argument("--master", default="", help="the API server, before any in the kubeconfig")
+    always.add_argument(
+        "--count-connections",
+        type=Counting,
+        choices=tuple(Counting),
+        default=Counting.NOTHING,
+        metavar="{" + ",".join(one.value for one in Counting) + "}",
+        help="count new connections by Service, or by endpoint too, for /metrics",
+    )
     always.add_argument("-v", "--v", type=int, default=None, help="how much to log")
     always.add_argument("--logging-format", choices=("text", "json"), help="how to log")
     fields = made.add_argument_group("fields of the configuration")

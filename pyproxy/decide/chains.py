@@ -27,6 +27,7 @@ class Policy:
     local_source: LocalSource | None = None
     node_port_ips: tuple[Address, ...] | None = ()
     service_cidrs: tuple[Prefix, ...] = ()
+    counting: rs.Counting = rs.Counting.NOTHING
     loopback_node_ports: bool = False
     drop_invalid: bool = True
 

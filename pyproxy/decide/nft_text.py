@@ -17,9 +17,10 @@ _HOOKS: Final = {hook: hook.name.lower() for hook in Hook}
 def write(whole: Transaction) -> str:
     """The table a whole transaction makes."""
     word = whole.family.word
+    counted = whole.counting.sets
     parts = [f"table {word} {rs.TABLE} {{"]
     for one in Set:
-        parts.extend(f"\t{line}" for line in _set(one, whole.added.get(one, {}), whole.family))
+        parts.extend(f"\t{line}" for line in _set(one, whole.added.get(one, {}), whole.family, counted=one in counted))
     for chain in whole.chains:
         parts.extend(f"\t{line}" for line in _chain(chain, whole.family))
     return "\n".join([*parts, "}", ""])
@@ -63,7 +64,7 @@ def element(one: Set, key: bytes, value: Told, family: Family) -> str:
             return f"{left} : {addresses.text(address)} . {port}"
 
 
-def _set(one: Set, elements: Mapping[bytes, Element], family: Family) -> Iterator[str]:
+def _set(one: Set, elements: Mapping[bytes, Element], family: Family, *, counted: bool) -> Iterator[str]:
     spec = one.spec
     fields = " . ".join(_field(field, family) for field in spec.key)
     match spec.value:
@@ -81,6 +82,8 @@ def _set(one: Set, elements: Mapping[bytes, Element], family: Family) -> Iterato
         yield f"\tsize {spec.size}"
     if flags:
         yield f"\tflags {','.join(flags)}"
+    if counted:
+        yield "\tcounter"
     if elements:
         lines = [element(one, key, told(value), family) for key, value in elements.items()]
         yield "\telements = { " + ",\n\t\t\t     ".join(lines) + " }"

@@ -25,6 +25,7 @@ def decide(
         local_source=_local_source(options, family, pod_cidrs),
         node_port_ips=_node_port_ips(options, family, node_ips, machine_ips),
         service_cidrs=tuple(sorted((p for p in service_cidrs if p.family is family), key=str)),
+        counting=options.counting,
     )
 
 

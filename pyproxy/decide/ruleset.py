@@ -83,6 +83,13 @@ class Ruleset:
         """How many frontends drop because their policy is Local and this node has no endpoint: internal, external."""
         return programs_.without_local_endpoints(self.programs.values())
 
+    def owned(self) -> list[tuple[PortName, Frontend, Program]]:
+        """Every frontend that is in force, with the port it belongs to and that port's program."""
+        pairs = ((name, program, frontend) for name, program in self.programs.items() for frontend in program.frontends)
+        return [
+            (name, frontend, program) for name, program, frontend in pairs if self._claims.owner(frontend.key) == name
+        ]
+
     def chain_names(self) -> set[str]:
         """The names of all chains the kernel should have."""
         return {key.name for key in self._uses} | {chain.name for chain in self._base}
@@ -103,7 +110,8 @@ class Ruleset:
             added[Set.NODE_PORT_IPS] = dict.fromkeys(self.policy.node_port_ips)
         made = [chains.shared(key, self.policy) for key in sorted(self._uses, key=str)]
         self._base = self._base_now()
-        return Transaction(self.policy.family, True, (*made, *self._base), {}, added)
+        chains_now = (*made, *self._base)
+        return Transaction(self.policy.family, True, chains_now, {}, added, counting=self.policy.counting)
 
     def repolicy(self, policy: Policy) -> None:
         """Put a changed policy to use: the chains it rewrites and the NodePort addresses are in the next change."""
@@ -128,7 +136,7 @@ class Ruleset:
         for frontend in program.frontends:
             if frontend.key == key:
                 self._use(frontend, +1)
-                for item in _frontend_items(frontend, program):
+                for item in frontend_items(frontend, program):
                     self._changes.add(*item)
 
     # What the kernel is told.
@@ -136,7 +144,7 @@ class Ruleset:
     def _items(self, name: PortName, program: Program) -> Iterator[Item]:
         for frontend in program.frontends:
             if self._claims.owner(frontend.key) == name:
-                yield from _frontend_items(frontend, program)
+                yield from frontend_items(frontend, program)
 
     def _edit(self, name: PortName, program: Program | None, before: Program | None, freed: list[bytes]) -> None:
         old: dict[bytes, Frontend] = {}
@@ -149,15 +157,15 @@ class Ruleset:
             previous = old.pop(frontend.key, None)
             assert program is not None
             if previous is None or before is None:
-                for item in _frontend_items(frontend, program):
+                for item in frontend_items(frontend, program):
                     self._changes.add(*item)
                 continue
             self._use(previous, -1)
-            self._replace(_frontend_items(previous, before), _frontend_items(frontend, program))
+            self._replace(frontend_items(previous, before), frontend_items(frontend, program))
         for previous in old.values():
             assert before is not None
             self._use(previous, -1)
-            for item in _frontend_items(previous, before):
+            for item in frontend_items(previous, before):
                 self._changes.remove(*item)
 
     def _replace(self, before: Iterator[Item], after: Iterator[Item]) -> None:
@@ -233,7 +241,7 @@ def _chains(frontend: Frontend) -> Iterator[ChainKey]:
         yield ChainKey(Kind.LEARN, frontend.affinity_seconds, frontend.node_port)
 
 
-def _frontend_items(frontend: Frontend, program: Program) -> Iterator[Item]:
+def frontend_items(frontend: Frontend, program: Program) -> Iterator[Item]:
     """Every element that a frontend owns: all of them carry its key."""
     node_port, key = frontend.node_port, frontend.key
     yield Set.NODE_PORTS if node_port else Set.SERVICES, key, frontend.verdict

@@ -4,6 +4,7 @@ import enum
 from dataclasses import dataclass
 
 from pyproxy.model.address import Prefix
+from pyproxy.model.ruleset import Counting
 
 
 class Mode(enum.Enum):
@@ -49,3 +50,4 @@ class Options:
     bind_hard_fail: bool = False
     sync_period: float = 30.0
     min_sync_period: float = 0.005
+    counting: Counting = Counting.NOTHING

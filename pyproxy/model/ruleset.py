@@ -81,6 +81,38 @@ class Set(enum.Enum):
         return self.value
 
 
+class Counting(enum.Enum):
+    """Of what new connections are counted. A counter costs each element some 50 bytes of the kernel's memory."""
+
+    NOTHING = "none"
+    SERVICES = "services"
+    ENDPOINTS = "endpoints"
+
+    @property
+    def sets(self) -> frozenset[Set]:
+        """The sets whose elements count how often a connection's first packet met them."""
+        match self:
+            case Counting.NOTHING:
+                return frozenset()
+            case Counting.SERVICES:
+                return _COUNT_SERVICES
+            case Counting.ENDPOINTS:
+                return _COUNT_SERVICES | _COUNT_ENDPOINTS
+
+
+_COUNT_SERVICES: Final = frozenset((Set.SERVICES, Set.NODE_PORTS))
+_COUNT_ENDPOINTS: Final = frozenset(
+    (
+        Set.ENDPOINTS,
+        Set.NODE_PORT_ENDPOINTS,
+        Set.SHORT_ENDPOINTS,
+        Set.NODE_PORT_SHORT_ENDPOINTS,
+        Set.AFFINITY_ENDPOINTS,
+        Set.NODE_PORT_AFFINITY_ENDPOINTS,
+    )
+)
+
+
 class Verdict(enum.Enum):
     """A verdict that needs no chain."""
 

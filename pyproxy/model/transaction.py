@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyproxy.model.address import Family
-from pyproxy.model.ruleset import Chain, Element, Set
+from pyproxy.model.ruleset import Chain, Counting, Element, Set
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,8 @@ class Transaction:
     """A batch for one family's table, applied in the order of the fields.
 
     A `fresh` one makes the table's sets and base chains if they are missing, and empties all but the dynamic sets
-    first: what it holds is then all there is. Chains that are not new are emptied and written again.
+    first: what it holds is then all there is. Its sets count connections as `counting` says. Chains that are not new
+    are emptied and written again.
     """
 
     family: Family
@@ -21,6 +22,7 @@ class Transaction:
     removed: Mapping[Set, tuple[bytes, ...]] = field(default_factory=dict)
     added: Mapping[Set, Mapping[bytes, Element]] = field(default_factory=dict)
     dropped_chains: tuple[str, ...] = ()
+    counting: Counting = Counting.NOTHING
 
     def __bool__(self) -> bool:
         return bool(self.fresh or self.chains or self.removed or self.added or self.dropped_chains)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import exposition
@@ -36,10 +36,18 @@ def health_app(health: Health, metrics: Metrics, *, eligible: Callable[[], bool]
     return app
 
 
-def metrics_app(metrics: Metrics, *, mode: str, config: Callable[[], object]) -> web.Application:
-    """:10249 /metrics, /healthz, /proxyMode, /configz."""
+def metrics_app(
+    metrics: Metrics,
+    *,
+    mode: str,
+    config: Callable[[], object],
+    prepare: Callable[[], Awaitable[None]] | None = None,
+) -> web.Application:
+    """:10249 /metrics, /healthz, /proxyMode, /configz. `prepare` brings metrics up to date that cost something."""
 
     async def scrape(request: web.Request) -> web.Response:
+        if prepare is not None:
+            await prepare()
         body = exposition.generate_latest(metrics.registry)
         return web.Response(body=body, headers={"Content-Type": exposition.CONTENT_TYPE_PLAIN_0_0_4})
 

@@ -247,6 +247,7 @@ class AnyNode(abc.ABC):
     change: Any = field(init=False, repr=False)
     moved: ClassVar[str] = ""
     """What a client with affinity meets at its first try after its backend has left; nothing when it just moves."""
+    counting: ClassVar[rs.Counting] = rs.Counting.NOTHING
 
     def __post_init__(self) -> None:
         plan = self.plan
@@ -255,6 +256,7 @@ class AnyNode(abc.ABC):
             local_source=rs.SourceIn(plan.pods),
             node_port_ips=(ip(plan.hosts[NODE]),),
             service_cidrs=(plan.services,),
+            counting=self.counting,
         )
         self.ruleset = self.make_ruleset(policy)
         self.start()
@@ -319,6 +321,12 @@ class Node(AnyNode):
     def serve_change(self, *backends: str, **fields: object) -> Transaction:
         self.serve(*backends, **fields)  # type: ignore[arg-type]
         return self.change  # type: ignore[no-any-return]
+
+
+class CountingNode(Node):
+    """It counts connections, too."""
+
+    counting = rs.Counting.ENDPOINTS
 
 
 @dataclass

@@ -3,14 +3,17 @@
 import os
 import socket
 import struct
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from pyproxy.decide import nft_text
+from pyproxy.decide.connections import Totals
+from pyproxy.model import keys
 from pyproxy.model.address import Family
 from pyproxy.model.ports import Balance, Protocol
-from tests.contract.proxy_lab import BACKENDS, POD, Node, ip
+from tests.contract.proxy_lab import BACKENDS, NODE, OUTSIDER, POD, PORT, CountingNode, Node, ip
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 each_protocol = pytest.mark.parametrize("protocol", [pytest.param(p, id=p.name) for p in Protocol])
@@ -24,6 +27,22 @@ def test_clients_of_a_backend_that_leaves_can_be_let_go_before_they_call(node: N
     node.kernel.forget_clients(node.serve_change(*left, affinity_seconds=60, protocol=protocol))
     (second,) = node.reached(POD, node.plan.cluster_ip, over=protocol)
     assert second in left
+
+
+@pytest.mark.parametrize("affinity", [pytest.param(0, id="by chance"), pytest.param(60, id="with affinity")])
+def test_connections_are_counted_by_service_and_by_endpoint(node: Node, affinity: int) -> None:
+    node = CountingNode(node.lab, node.plan, node.kernel)
+    node.serve(*BACKENDS, node_port=30080, affinity_seconds=affinity, external_local=True)
+    answers = [node.call(POD, node.plan.cluster_ip) for _ in range(7)]
+    answers += [node.call(POD, node.plan.hosts[NODE], 30080) for _ in range(5)]
+    answers += [node.call(OUTSIDER, node.plan.hosts[NODE], 30080) for _ in range(3)]
+    totals = Totals(node.plan.family, node.counting)
+    totals.follow(
+        node.ruleset.owned(), {one: node.kernel.counts(node.plan.family, one) for one in totals.counting.sets}
+    )
+    names = {keys.endpoint(ip(node.plan.hosts[b]), PORT): b for b in BACKENDS} | {b"": "service"}
+    found = {names[to.endpoint]: count for to, count in totals.totals.items() if count}
+    assert found == {"service": 15, **Counter(answer.split()[0] for answer in answers)}
 
 
 def test_maglev_gives_a_connection_the_same_backend_each_time(node: Node) -> None:
@@ -69,7 +88,9 @@ def test_nft_prints_every_rule_and_says_nothing_else(node: Node) -> None:
         assert all(line.strip() for line in rules), chain
 
 
-def test_nft_reads_what_it_lists_and_what_a_dry_run_prints(node: Node, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [Node, CountingNode])
+def test_nft_reads_what_it_lists_and_what_a_dry_run_prints(node: Node, tmp_path: Path, kind: type[Node]) -> None:
+    node = kind(node.lab, node.plan, node.kernel)
     # Session affinity apart: nft 1.0.6 prints the original port of a connection in a key, but does not read it there.
     node.serve(*BACKENDS, node_port=30080, external_local=True,
                vips=(ip(node.plan.external_ip),), source_ranges=(node.plan.pods,))  # fmt: skip

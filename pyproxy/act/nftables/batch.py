@@ -65,8 +65,9 @@ def _fresh(transaction: Transaction, family: Family, from_nothing: bool) -> Iter
     if from_nothing:
         yield delete_table()
         yield new_table
+    counted = transaction.counting.sets
     for number, one in enumerate(Set, start=1):
-        body = sets.declare(one.spec, family, number)
+        body = sets.declare(one.spec, family, number, counted=one in counted)
         yield Command(Message.NEWSET, Flag.CREATE, body, f"add set {one.spec.name}")
     if not from_nothing:
         yield Command(Message.DELRULE, _NONE, _TABLE, "flush all rules")

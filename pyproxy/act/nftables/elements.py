@@ -50,6 +50,16 @@ def read(element: bytes) -> tuple[bytes, Told]:
     return key, f"{_WORDS.get(code, code)} {chain}".rstrip()
 
 
+def read_count(element: bytes) -> tuple[bytes, int]:
+    """An element's key and how many packets it has counted; 0 for one that does not count."""
+    attributes = wire.attributes(element)
+    key = wire.attributes(attributes[1])[1]
+    if 7 not in attributes:
+        return key, 0
+    counter = wire.attributes(wire.attributes(attributes[7])[2])
+    return key, int.from_bytes(counter[2], "big")
+
+
 def flush(one: Set) -> bytes:
     """The body of a DELSETELEM that empties a set."""
     return wire.string(1, rs.TABLE) + wire.string(2, one.spec.name)

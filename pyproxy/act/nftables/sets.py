@@ -19,8 +19,11 @@ _L4PROTO: Final = 16
 _BIG_ENDIAN: Final = 2
 
 
-def declare(spec: SetSpec, family: Family, number: int) -> bytes:
-    """The body of a NEWSET; `number` is the set's id within the transaction."""
+def declare(spec: SetSpec, family: Family, number: int, *, counted: bool = False) -> bytes:
+    """The body of a NEWSET; `number` is the set's id within the transaction.
+
+    Each element of a `counted` one gets a counter of its own when it is added.
+    """
     flags = 0
     data = b""
     if spec.value is Value.VERDICT:
@@ -48,6 +51,7 @@ def declare(spec: SetSpec, family: Family, number: int) -> bytes:
             description,
             wire.u32(10, number),
             wire.attribute(13, _notes(spec, family)),
+            wire.nest(17, wire.string(1, "counter")) if counted else b"",
         )
     )
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
+from prometheus_client import Counter
 
 from nodekit.aio import virtual
 from nodekit.aio.clock import SystemClock, VirtualClock
@@ -85,3 +86,17 @@ def test_a_change_that_waits_too_long_makes_it_unhealthy() -> None:
         assert not health.answer(False).healthy
 
     virtual.run(scenario())
+
+
+async def test_what_costs_something_is_read_for_each_scrape() -> None:
+    metrics, scrapes = Metrics(), Counter("scrapes", "How often it was prepared", registry=None)
+    metrics.registry.register(scrapes)
+
+    async def prepare() -> None:
+        scrapes.inc()
+
+    port = free_port()
+    app = http.metrics_app(metrics, mode="nftables", config=dict, prepare=prepare)
+    async with http.serving(app, f"127.0.0.1:{port}", name="metrics"):
+        for count in (1, 2):
+            assert f"scrapes_total {count}.0" in (await get(f"http://127.0.0.1:{port}/metrics"))[1]
