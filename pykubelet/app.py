@@ -102,9 +102,11 @@ async def _run(settings: Settings, options: Options) -> None:
             runtime=runtime,
             client=client,
             metrics=metrics,
-            checks={"relist": loop.relist.trouble},
+            checks={"syncloop": loop.relist.trouble},
             metrics_of=node.metrics(metrics),
             more=(StatsSummary(node.usage.summary),),
+            flags=options.flags,
+            checkpoints=options.root / "checkpoints",
         )
         await stack.enter_async_context(serving.running(settings, host))
         await stack.enter_async_context(explain.listening(options.root, served.explain))

@@ -111,6 +111,7 @@ def _options(given: argparse.Namespace, settings: Settings) -> Options:
         taints=given.register_with_taints,
         register=settings.register_node,
         verbosity=given.v,
+        flags=flags.shown(_parser(), given),
     )
 
 

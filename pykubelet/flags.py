@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from nodekit import duration
+from nodekit import config, duration
 from nodekit.objects import quantity
+from nodekit.objects.node import Taint
 from pykubelet.config.settings import Settings
 
 _TRUE: Final = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
@@ -117,6 +118,35 @@ def applied(settings: Settings, given: argparse.Namespace) -> Settings:
     """The settings with what flags say laid over."""
     found = {flag.field: getattr(given, flag.field) for flag in FIELDS if getattr(given, flag.field) is not None}
     return msgspec.structs.replace(settings, **found) if found else settings
+
+
+def shown(parser: argparse.ArgumentParser, given: argparse.Namespace) -> dict[str, str]:
+    """Every flag with its value or default, as Go's flags print theirs."""
+    fields = msgspec.structs.fields(Settings)
+    named = {field.name: field.encode_name for field in fields}
+    effective = config.render(applied(Settings(), given))
+    found = {flag.name: _text(effective[named[flag.field]]) for flag in FIELDS}
+    for action in parser._actions:
+        name = max(action.option_strings, key=len, default="").removeprefix("--")
+        value = getattr(given, action.dest, None)
+        if name and name not in found and (name not in IGNORED or value is not None):
+            found[name] = _text(value)
+    return found
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None | argparse.SUPPRESS:
+            return ""
+        case bool():
+            return str(value).lower()
+        case Taint():
+            return f"{value.key}={value.value}:{value.effect}"
+        case list() | tuple():
+            return f"[{','.join('='.join(item) if isinstance(item, tuple) else _text(item) for item in value)}]"
+        case dict():
+            return ",".join(f"{name}={_text(item)}" for name, item in value.items())
+    return str(value)
 
 
 def ignored(given: argparse.Namespace) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What the command line says: where things are and who this node is."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from nodekit.objects.node import Taint
@@ -8,7 +9,10 @@ from nodekit.objects.node import Taint
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Options:
-    """`kubeconfig` None: no API server, static Pods only. Empty `node_ips`: the address of the default route."""
+    """`kubeconfig` None: no API server, static Pods only. Empty `node_ips`: the address of the default route.
+
+    `flags` is the command line as people read it, defaults included.
+    """
 
     node_name: str
     kubeconfig: Path | None
@@ -20,3 +24,4 @@ class Options:
     taints: tuple[Taint, ...] = ()
     register: bool = True
     verbosity: int = 0
+    flags: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from nodekit.aio.clock import Clock
 from pykubelet.serve import ttl_cache
-from pykubelet.serve.authn import Identity
+from pykubelet.serve.identity import Identity
 
 VERBS = {"POST": "create", "GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 FINE = (("/pods", "pods"), ("/runningpods", "pods"), ("/healthz", "healthz"), ("/configz", "configz"))

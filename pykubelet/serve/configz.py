@@ -14,7 +14,7 @@ class Configz:
         self._settings = settings
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/configz", self.get, allow_head=False)]
+        return [web.route("*", "/configz", self.get)]
 
     async def get(self, _: web.Request) -> web.Response:
         body = msgspec.json.encode({"kubeletconfig": config.render(self._settings)})

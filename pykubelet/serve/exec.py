@@ -47,6 +47,10 @@ def status_of(error: cri_errors.CriError) -> int:
     return 500
 
 
+def _full_name(pod: Pod) -> str:
+    return f"{pod.metadata.name}_{pod.metadata.namespace}"
+
+
 class Commands:
     """The endpoints."""
 
@@ -68,67 +72,81 @@ class Commands:
     async def exec(self, request: web.Request) -> web.StreamResponse:
         try:
             wanted = streams(request.query)
-            container = await self._container(request)
+            pod, name = self._pod(request), request.match_info["container"]
+            container = await self._container(pod, name)
+            if container is None:
+                raise Refused(500, f'container not found ("{name}")')
             command = request.query.getall("command", [])
             url = await self._runtime.exec_url(container, command, streams=wanted)
         except Refused as refusal:
             return web.Response(status=refusal.status, text=str(refusal))
         except cri_errors.CriError as error:
-            return web.Response(status=status_of(error), text=str(error))
+            return web.Response(status=status_of(error), text=error.said)
         return await tunnel.through(request, url)
 
     async def attach(self, request: web.Request) -> web.StreamResponse:
         try:
             wanted = streams(request.query)
-            url = await self._runtime.attach_url(await self._container(request), streams=wanted)
+            pod, name = self._pod(request), request.match_info["container"]
+            container = await self._container(pod, name)
+            if container is None:
+                raise Refused(500, f"container {name} not found in pod {_full_name(pod)}")
+            if request.match_info.get("uid", pod.uid) != pod.uid:
+                raise Refused(500, f"pod {_full_name(pod)} not found")
+            url = await self._runtime.attach_url(container, streams=wanted)
         except Refused as refusal:
             return web.Response(status=refusal.status, text=str(refusal))
         except cri_errors.CriError as error:
-            return web.Response(status=status_of(error), text=str(error))
+            return web.Response(status=status_of(error), text=error.said)
         return await tunnel.through(request, url)
 
     async def port_forward(self, request: web.Request) -> web.StreamResponse:
         try:
             ports = [int(port) for text in request.query.getall("port", []) for port in text.split(",")]
-            sandbox = await self._sandbox(self._pod(request))
+            pod = self._pod(request)
+            if request.match_info.get("uid", pod.uid) != pod.uid:
+                raise Refused(404, "pod not found")
+            sandbox = await self._sandbox(pod)
             url = await self._runtime.port_forward_url(sandbox, ports=ports)
         except ValueError:
             return web.Response(status=400, text="port must be a number")
         except Refused as refusal:
             return web.Response(status=refusal.status, text=str(refusal))
         except cri_errors.CriError as error:
-            return web.Response(status=status_of(error), text=str(error))
+            return web.Response(status=status_of(error), text=error.said)
         return await tunnel.through(request, url)
 
     async def run(self, request: web.Request) -> web.StreamResponse:
         """Run `?cmd=` (split at spaces) to its end and answer with its output, first stdout."""
         try:
-            container = await self._container(request)
-            command = request.query.get("cmd", "").split(" ")
+            name, command = request.match_info["container"], request.query.get("cmd", "").split(" ")
+            container = await self._container(self._pod(request), name)
+            if container is None:
+                raise Refused(500, f'container not found ("{name}")')
             result = await self._runtime.exec_sync(container, command)
         except Refused as refusal:
             return web.Response(status=refusal.status, text=str(refusal))
         except cri_errors.CriError as error:
-            return web.Response(status=500, text=str(error))
+            return web.Response(status=500, text=error.said)
         if result.exit_code:
             output = (result.stdout + result.stderr).decode(errors="replace")
-            return web.Response(status=500, text=f"command exited with {result.exit_code}: {output}")
-        return web.Response(body=result.stdout + result.stderr, content_type="text/plain")
+            return web.Response(
+                status=500, text=f"command '{' '.join(command)}' exited with {result.exit_code}: {output}"
+            )
+        return web.Response(body=result.stdout + result.stderr, content_type="application/json")
 
     def _pod(self, request: web.Request) -> Pod:
         pod = self._pods.by_name(request.match_info["namespace"], request.match_info["pod"])
         if pod is None:
             raise Refused(404, "pod does not exist")
-        if request.match_info.get("uid", pod.uid) != pod.uid:
-            raise Refused(404, "pod not found")
         return pod
 
-    async def _container(self, request: web.Request) -> ContainerId:
-        pod, name = self._pod(request), request.match_info["container"]
+    async def _container(self, pod: Pod, name: str) -> ContainerId | None:
+        """The one that runs. A uid in the path is looked at by attach and portForward alone, as in the genuine one."""
         for container in await lookup.containers(self._runtime, pod, name):
             if container.state is observed.ContainerState.RUNNING:
                 return container.id
-        raise Refused(500, f'container not found ("{name}")')
+        return None
 
     async def _sandbox(self, pod: Pod) -> SandboxId:
         labels = {observed.POD_UID_LABEL: pod.uid}

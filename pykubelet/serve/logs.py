@@ -20,6 +20,9 @@ WAITING = {
 }
 
 
+UNSPLIT = 'unable to return the given log stream: "{}". Please enable PodLogsQuerySplitStreams feature gate in kubelet'
+
+
 class Undecodable(ValueError):
     """A query that is not PodLogOptions."""
 
@@ -106,9 +109,11 @@ def unstarted(reported: status.ContainerStatus | None) -> str:
 class Logs:
     """The endpoint."""
 
-    def __init__(self, pods: lookup.Pods, runtime: runtime_api.ContainerCalls) -> None:
+    def __init__(self, pods: lookup.Pods, runtime: runtime_api.ContainerCalls, *, split: bool) -> None:
+        """`split`: whether one stream can be asked for (the feature gate PodLogsQuerySplitStreams)."""
         self._pods = pods
         self._runtime = runtime
+        self._split = split
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/containerLogs/{namespace}/{pod}/{container}", self.get, allow_head=False)]
@@ -126,12 +131,16 @@ class Logs:
             return web.Response(status=404, text=f'pod "{pod_name}" does not exist')
         if lookup.container_spec(pod, name) is None:
             return web.Response(status=404, text=f'container "{name}" not found in pod "{pod_name}"')
+        if not self._split and wanted.stream is not log_format.Stream.ALL:
+            return web.Response(status=400, text=UNSPLIT.format(wanted.stream.value))
         try:
             container = await self._container(pod, name, previous=wanted.previous)
             files = await log_files.chosen(Path(container.log_path), wanted.tail_lines)
         except NoLogs as error:
             return web.Response(status=400, text=str(error))
-        except (cri_errors.CriError, OSError) as error:
+        except cri_errors.CriError as error:
+            return web.Response(status=400, text=f"unable to retrieve container logs for {name}: {error.said}")
+        except OSError as error:
             return web.Response(status=400, text=f"unable to retrieve container logs for {name}: {error}")
         response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
         try:

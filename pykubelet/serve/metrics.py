@@ -21,8 +21,9 @@ class Metrics:
         self._sources = dict(sources or {})
 
     def routes(self) -> list[web.RouteDef]:
-        own = web.get("/metrics", self.own, allow_head=False)
-        return [own, *(web.get(path, self.other, allow_head=False) for path in self._sources)]
+        """By any method, as in the genuine one."""
+        own = web.route("*", "/metrics", self.own)
+        return [own, *(web.route("*", path, self.other) for path in self._sources)]
 
     async def own(self, request: web.Request) -> web.Response:
         body, kind = self._process.exposition(request.headers.get("Accept", ""))

@@ -31,14 +31,14 @@ class RunningPods:
         self._runtime = runtime
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get(path, self.get, allow_head=False) for path in ("/runningpods", "/runningpods/")]
+        return [web.get("/runningpods/", self.get, allow_head=False)]
 
     async def get(self, _: web.Request) -> web.Response:
         try:
             sandboxes = await self._runtime.list_sandboxes(state=observed.SandboxState.READY)
             containers = await self._runtime.list_containers(state=observed.ContainerState.RUNNING)
         except cri_errors.CriError as error:
-            return web.Response(status=500, text=str(error))
+            return web.Response(status=500, text=error.said)
         return pod_list([running_pod(s, [c for c in containers if c.sandbox_id == s.id]) for s in sandboxes])
 
 

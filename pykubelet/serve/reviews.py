@@ -4,7 +4,7 @@ from nodekit.kube import errors as kube_errors
 from nodekit.kube.client import Client
 from nodekit.objects.base import Object
 from pykubelet.serve import authz
-from pykubelet.serve.authn import Identity
+from pykubelet.serve.identity import Identity
 
 TOKENS = "/apis/authentication.k8s.io/v1/tokenreviews"
 ACCESS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"

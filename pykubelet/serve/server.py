@@ -9,11 +9,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from nodekit.kube import errors as kube_errors
-from pykubelet.serve import authn, authz
+from pykubelet.serve import authn, authz, paths
+from pykubelet.serve.identity import Distrusted, Identity
 
 SHUTDOWN = 2.0
 """Seconds that open requests are given at the end."""
-IDENTITY = web.RequestKey("identity", authn.Identity)
+NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
+IDENTITY = web.RequestKey("identity", Identity)
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +30,11 @@ class Guard:
     async def refusal(self, request: web.Request) -> web.Response | None:
         try:
             user = await self._authenticator.identify(request)
+        except Distrusted as error:
+            log.info("%s %s from %s: %s", request.method, request.path, request.remote, error)
+            return web.Response(status=401, text="Unauthorized")
         except kube_errors.ApiError as error:
             log.warning("cannot tell whose request this is: %s", error)
-            user = None
-        if user is None:
             return web.Response(status=401, text="Unauthorized")
         wanted = authz.attributes(request.method, request.path)
         subresources = " ".join(w.subresource for w in wanted)
@@ -51,18 +54,25 @@ class Disabled:
     """The debugging endpoints where enableDebuggingHandlers is off: there, and refused."""
 
     def routes(self) -> list[web.RouteDef]:
-        tops = ("run", "exec", "attach", "portForward", "containerLogs", "runningpods", "configz", "logs")
-        return [web.route("*", f"/{top}{{rest:.*}}", self.refuse) for top in tops]
+        tops = ("run", "exec", "attach", "portForward", "containerLogs", "runningpods", "debug/pprof", "logs")
+        return [web.route("*", f"/{top}/{{rest:.*}}", self.refuse) for top in tops]
 
     async def refuse(self, _: web.Request) -> web.Response:
-        return web.Response(status=405, text="Debug endpoints are disabled.")
+        return web.Response(status=405, text="Debug endpoints are disabled.\n")
 
 
 def application(routes: Iterable[web.RouteDef], *, guard: Guard | None) -> web.Application:
     """The endpoints, with the genuine kubelet's words where there is none. Without a guard anybody may ask."""
+    routes = list(routes)
+    known = paths.of(route.path for route in routes)
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        asked, mark, query = request.raw_path.partition("?")
+        if (elsewhere := known.elsewhere(asked)) is not None:
+            return web.Response(status=307, headers={"Location": f"{elsewhere}{mark}{query}"})
+        if not known.known(request.path):
+            return web.Response(status=404, text="404 page not found\n", headers=NO_SNIFFING)
         if guard and (refused := await guard.refusal(request)):
             return refused
         try:

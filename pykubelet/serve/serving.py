@@ -11,19 +11,25 @@ from aiohttp import web
 
 from nodekit import metrics as process_metrics
 from nodekit.aio.clock import SystemClock
-from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
+from pykubelet import KUBERNETES_VERSION
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
-from pykubelet.serve import authn, authz, certificates, lookup, server, tls
+from pykubelet.serve import authn, authz, certificates, debug, healthz, lookup, server, tls
+from pykubelet.serve.checkpoint import Checkpoint
 from pykubelet.serve.configz import Configz
 from pykubelet.serve.exec import Commands
 from pykubelet.serve.healthz import Health
+from pykubelet.serve.identity import Identity
 from pykubelet.serve.logs import Logs
 from pykubelet.serve.metrics import Metrics, Source
 from pykubelet.serve.pods import Pods, RunningPods
 from pykubelet.serve.reviews import ApiReviews
 from pykubelet.serve.system_logs import SystemLogs
+from pykubelet.serve.zpages import Flagz, Statusz
+
+_LISTED = ("/configz", "/debug", "/flagz", "/healthz", "/metrics")
+"""What /statusz names, as in the genuine one."""
 
 
 class Endpoint(Protocol):
@@ -35,7 +41,8 @@ class Host:
     """What is served. `addresses` are the node's, for a self-signed certificate; without a `client` (no API server)
     nobody can be asked, so tokens are nobody's and, unless the mode is AlwaysAllow, nothing is allowed.
 
-    `checks` make up /healthz, `metrics_of` are paths such as `/metrics/resource`, `more` other endpoints (/stats).
+    `checks` make up /healthz, `metrics_of` are paths such as `/metrics/resource`, `more` other endpoints (/stats),
+    `flags` the command line as /flagz shows it, `checkpoints` the folder for what /checkpoint makes.
     """
 
     node: str
@@ -48,12 +55,14 @@ class Host:
     checks: Mapping[str, Callable[[], str | None]] = dataclasses.field(default_factory=dict)
     metrics_of: Mapping[str, Source] = dataclasses.field(default_factory=dict)
     more: Sequence[Endpoint] = ()
+    flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    checkpoints: Path = Path("/var/lib/kubelet/checkpoints")
 
 
 class Denied:
     """Allows nothing: there is nobody to ask."""
 
-    async def allows(self, user: authn.Identity, wanted: authz.Attributes) -> bool:
+    async def allows(self, user: Identity, wanted: authz.Attributes) -> bool:
         return False
 
 
@@ -67,6 +76,7 @@ def guard_of(settings: Settings, host: Host) -> server.Guard:
         allowed, denied = may.webhook.cache_authorized_ttl, may.webhook.cache_unauthorized_ttl
         authorizer = authz.Cached(reviews, clock=clock, allowed_ttl=allowed, denied_ttl=denied)
     authenticator = authn.Authenticator(
+        certificates=authn.ClientCertificates(who.x509.client_ca_file),
         tokens=reviews if who.webhook.enabled else None,
         anonymous=who.anonymous.enabled,
         clock=clock,
@@ -93,20 +103,26 @@ def signed_pair(host: Host) -> certificates.Pair | None:
 
 def open_endpoints(host: Host, health: Health) -> list[Endpoint]:
     """What the read-only port serves too."""
-    return [health, Pods(host.pods), Metrics(host.metrics, sources=host.metrics_of), *host.more]
+    sources = {**host.metrics_of, healthz.SLIS: health.slis}
+    return [health, Pods(host.pods), Metrics(host.metrics, sources=sources), *host.more]
 
 
 def debug_endpoints(settings: Settings, host: Host) -> list[Endpoint]:
     """What enableDebuggingHandlers stands for."""
     if not settings.enable_debugging_handlers:
         return [server.Disabled()]
-    found: list[Endpoint] = [
-        Logs(host.pods, host.runtime),
+    return [
+        Logs(host.pods, host.runtime, split=settings.feature_gates.get("PodLogsQuerySplitStreams", False)),
         Commands(host.pods, host.runtime),
+        Checkpoint(host.pods, host.runtime, folder=host.checkpoints),
         RunningPods(host.runtime),
         Configz(settings),
+        SystemLogs(enabled=settings.enable_system_log_handler),
+        debug.Profiles(enabled=settings.enable_profiling_handler),
+        debug.Verbosity(settings.logging, enabled=settings.enable_debug_flags_handler),
+        Flagz(host.flags),
+        Statusz(version=KUBERNETES_VERSION, started=dt.datetime.now(dt.UTC), paths=_LISTED),
     ]
-    return [*found, SystemLogs()] if settings.enable_system_log_handler else found
 
 
 def routes(endpoints: Sequence[Endpoint]) -> list[web.RouteDef]:
@@ -129,15 +145,8 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[None]:
         if settings.enable_server:
             endpoints = open_endpoints(host, health) + debug_endpoints(settings, host)
             pair = pair_of(settings, host)
-            secure = tls.context(settings, pair)
             guarded = server.application(routes(endpoints), guard=guard_of(settings, host))
-            tasks = await stack.enter_async_context(Tasks())
             asked = settings.server_tls_bootstrap and not settings.tls_cert_file
-
-            def newest() -> certificates.Pair:
-                return (signed_pair(host) if asked else None) or pair
-
-            tasks.start("serving certificate", lambda: tls.keep_fresh(secure, settings, newest))
+            secure = tls.Listener(settings, lambda: (signed_pair(host) if asked else None) or pair).as_context()
             await stack.enter_async_context(server.listening(guarded, settings.address, settings.port, tls=secure))
-            stack.callback(tasks.cancel)
         yield

@@ -1,6 +1,7 @@
 """GET /stats/summary: what the node and its Pods use, as metrics-server and people ask for it."""
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -8,6 +9,8 @@ from aiohttp import web
 from nodekit.objects import codec
 from pykubelet.cri import errors as cri_errors
 from pykubelet.model.summary import ContainerStats, PodStats, Summary
+
+PATH: Final = "/stats/summary"
 
 
 class StatsSummary:
@@ -18,7 +21,7 @@ class StatsSummary:
 
     def routes(self) -> list[web.RouteDef]:
         """Where it is found."""
-        return [web.get(path, self.get, allow_head=False) for path in ("/stats/summary", "/stats/summary/")]
+        return [web.route(method, path, self.get) for method in ("GET", "POST") for path in (PATH, f"{PATH}/")]
 
     async def get(self, request: web.Request) -> web.Response:
         """All of it in JSON, or a 500 that says what could not be measured."""

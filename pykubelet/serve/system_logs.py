@@ -5,20 +5,22 @@ from pathlib import Path
 
 from aiohttp import web
 
+from pykubelet.serve import debug
+
 FOLDER = Path("/var/log")
 
 
 class SystemLogs:
     """The endpoint. Nothing outside the folder is served, symbolic links out of it included."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path = FOLDER, *, enabled: bool = True) -> None:
         self._folder = folder
+        self._enabled = enabled
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/logs", self.top, allow_head=False), web.get("/logs/{path:.*}", self.get, allow_head=False)]
-
-    async def top(self, _: web.Request) -> web.Response:
-        raise web.HTTPMovedPermanently("/logs/")
+        if not self._enabled:
+            return [debug.refusing("/logs/{path:.*}", "logs endpoint is disabled.")]
+        return [web.get("/logs/{path:.*}", self.get, allow_head=False)]
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         root = self._folder.resolve()

@@ -1,23 +1,29 @@
 """TLS of :10250: versions and ciphers as the configuration names them, and files that are read again when replaced."""
 
-import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
 
 from pykubelet.config.settings import Settings
+from pykubelet.serve import stamps
 from pykubelet.serve.certificates import Pair
 
-RELOAD = 10.0
-"""Seconds between looks at the files."""
-VERSIONS = {
+if TYPE_CHECKING:
+    from OpenSSL import SSL
+
+    from pykubelet.serve import openssl
+
+VERSIONS: Final = {
     "VersionTLS10": ssl.TLSVersion.TLSv1_2,  # nothing below 1.2 is offered
     "VersionTLS11": ssl.TLSVersion.TLSv1_2,
     "VersionTLS12": ssl.TLSVersion.TLSv1_2,
     "VersionTLS13": ssl.TLSVersion.TLSv1_3,
     "": ssl.TLSVersion.TLSv1_2,
 }
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2, where the configuration names none."""
 
 log = logging.getLogger(__name__)
 
@@ -33,53 +39,84 @@ def openssl_name(suite: str) -> str:
     return f"{'' if exchange == 'RSA' else exchange + '_'}{cipher}".replace("_", "-")
 
 
-def context(settings: Settings, pair: Pair) -> ssl.SSLContext:
-    """What to listen with. A client certificate is asked for if there is a CA for them, and must be good if given.
+def protocol(settings: Settings) -> tuple[ssl.TLSVersion, str]:
+    """The lowest version and TLS 1.2's ciphers. Suites of TLS 1.3 alone leave no cipher for 1.2."""
+    suites = [openssl_name(suite) for suite in settings.tls_cipher_suites]
+    named = [name for name in suites if name]
+    if suites and not named:
+        return ssl.TLSVersion.TLSv1_3, CIPHERS
+    return VERSIONS[settings.tls_min_version], ":".join(named) or CIPHERS
 
-    Raises OSError or ssl.SSLError naming no file: the caller knows which.
-    """
+
+def check(settings: Settings, pair: Pair) -> None:
+    """Whether connections can be served so. Raises OSError (ssl.SSLError is one) that says what is wrong."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = VERSIONS[settings.tls_min_version]
-    if ciphers := [name for name in map(openssl_name, settings.tls_cipher_suites) if name]:
-        made.set_ciphers(":".join(ciphers))
-    made.load_cert_chain(pair.certificate, pair.key)
-    if authority := settings.authentication.x509.client_ca_file:
-        made.load_verify_locations(authority)
-        made.verify_mode = ssl.CERT_OPTIONAL
-    return made
-
-
-def stamp(path: Path) -> tuple[int, int]:
+    made.minimum_version, ciphers = protocol(settings)
     try:
-        found = path.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_ino
-
-
-async def keep_fresh(made: ssl.SSLContext, settings: Settings, newest: Callable[[], Pair]) -> None:
-    """Give new connections what stands in the files, for as long as this runs.
-
-    A CA that was taken out of its file is trusted until the agent restarts: OpenSSL can only add.
-    """
-    authority = settings.authentication.x509.client_ca_file
-    seen = _stamps(newest(), authority)
-    while True:
-        await asyncio.sleep(RELOAD)
-        pair = newest()
-        now = _stamps(pair, authority)
-        if now == seen:
-            continue
+        made.set_ciphers(ciphers)
+    except ssl.SSLError as error:
+        raise OSError(f"tlsCipherSuites {', '.join(settings.tls_cipher_suites)}: {error}") from error
+    try:
+        made.load_cert_chain(pair.certificate, pair.key)
+    except OSError as error:
+        raise OSError(f"serving certificate {pair.certificate} with key {pair.key}: {error}") from error
+    if authority := settings.authentication.x509.client_ca_file:
         try:
-            made.load_cert_chain(pair.certificate, pair.key)
-            if authority:
-                made.load_verify_locations(authority)
-        except (OSError, ssl.SSLError) as error:  # half replaced: look again
+            made.load_verify_locations(authority)
+        except OSError as error:
+            raise OSError(f"client CA file {authority}: {error}") from error
+
+
+class Listener:
+    """What asyncio takes for an ssl.SSLContext: each connection is served with the files as they then stand.
+
+    `newest` is asked which pair of files that is. Files that are half replaced leave the former ones in use.
+    """
+
+    def __init__(self, settings: Settings, newest: Callable[[], Pair]) -> None:
+        """Raises OSError."""
+        self._settings = settings
+        self._newest = newest
+        self._seen: Sequence[stamps.Stamp] = ()
+        self._context: SSL.Context | None = None
+        check(settings, newest())
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = True,
+        server_hostname: str | None = None,
+    ) -> "openssl.Connection":
+        """A new connection. Raises ssl.SSLError, which asyncio answers by closing it."""
+        from pykubelet.serve import openssl
+
+        return openssl.Connection(self._fresh(), incoming, outgoing)
+
+    def as_context(self) -> ssl.SSLContext:
+        """Itself, as the type that asyncio asks for; it calls `wrap_bio` alone."""
+        return cast(ssl.SSLContext, self)
+
+    def _fresh(self) -> "SSL.Context":
+        from pykubelet.serve import openssl
+
+        pair, authority = self._newest(), self._settings.authentication.x509.client_ca_file
+        files = [pair.certificate, pair.key, *([Path(authority)] if authority else [])]
+        seen = [stamps.of(path) for path in files]
+        if self._context is not None and seen == self._seen:
+            return self._context
+        self._seen = seen
+        minimum, ciphers = protocol(self._settings)
+        try:
+            made = openssl.context(
+                certificate=pair.certificate, key=pair.key, authority=authority, minimum=minimum, ciphers=ciphers
+            )
+        except ssl.SSLError as error:
+            if self._context is None:
+                raise
             log.warning("serving certificate %s: %s; the former one stays", pair.certificate, error)
-        else:
-            seen = now
-            log.info("serving certificate %s is read again", pair.certificate)
-
-
-def _stamps(pair: Pair, authority: str) -> list[tuple[int, int]]:
-    return [stamp(path) for path in (pair.certificate, pair.key, *([Path(authority)] if authority else []))]
+            return self._context
+        if self._context is not None:
+            log.info("serving certificate %s and client CAs are read again", pair.certificate)
+        self._context = made
+        return made

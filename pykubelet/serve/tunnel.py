@@ -83,7 +83,7 @@ async def through(request: web.Request, url: str) -> web.StreamResponse:
     A runtime that does not upgrade has its answer passed on; one that cannot be reached is a 502.
     """
     if not request.headers.get("Upgrade"):
-        return web.Response(status=400, text="Upgrade request required")
+        return web.Response(status=500, text="Upgrade request required\n")
     target = urlsplit(url)
     port = target.port or (443 if target.scheme == "https" else 80)
     try:

@@ -51,6 +51,7 @@ async def main(told: dict[str, str]) -> None:
         authentication=parts.Authentication(
             x509=parts.X509(client_ca_file=told["ca"]), anonymous=parts.Anonymous(enabled=True)
         ),
+        feature_gates={"PodLogsQuerySplitStreams": True},
         authorization=parts.Authorization(webhook=parts.WebhookAuthorization(cache_unauthorized_ttl=0.5)),
     )
     async with contextlib.AsyncExitStack() as stack:

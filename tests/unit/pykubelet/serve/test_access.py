@@ -1,18 +1,19 @@
 """Who asks, what for, and how long an answer is remembered."""
 
+import base64
 import datetime as dt
 import ssl
 from pathlib import Path
-from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from nodekit.aio import clock, virtual
 from pykubelet.config import parts
 from pykubelet.config.settings import Settings
 from pykubelet.serve import authn, authz, certificates, tls
-from pykubelet.serve.authn import Identity
+from pykubelet.serve.identity import ANONYMOUS, Distrusted, Identity
 
 ADMIN = Identity(name="admin", groups=("system:masters", "system:authenticated"))
 
@@ -42,23 +43,6 @@ def test_a_request_asks_for_subresources_of_the_node(
     assert [(a.verb, a.subresource) for a in authz.attributes(method, path)] == [(verb, s) for s in subresources]
 
 
-@pytest.mark.parametrize(
-    ("peer", "expected"),
-    [
-        pytest.param(
-            {"subject": ((("organizationName", "system:masters"),), (("commonName", "admin"),))},
-            ADMIN,
-            id="the common name is the user, organizations are groups",
-        ),
-        pytest.param({"subject": ((("organizationName", "x"),),)}, None, id="without a common name it is nobody"),
-        pytest.param({}, None, id="no certificate"),
-        pytest.param(None, None, id="no TLS"),
-    ],
-)
-def test_a_certificate_names_a_user(peer: dict[str, Any] | None, expected: Identity | None) -> None:
-    assert authn.of_certificate(peer) == expected
-
-
 class Reviews:
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -72,34 +56,85 @@ class Reviews:
         return wanted.subresource == "metrics"
 
 
+FOREIGN = Distrusted("a foreign CA")
+ALICE = Identity(name="alice", groups=("system:authenticated",))
+
+
+class Shown:
+    """The certificate of a connection: whose it is, or why it is nobody's."""
+
+    def __init__(self, found: Identity | Distrusted | None) -> None:
+        self._found = found
+
+    def who(self, request: web.BaseRequest) -> Identity | None:
+        if isinstance(self._found, Distrusted):
+            raise self._found
+        return self._found
+
+
+def asking(**headers: str) -> web.Request:
+    return make_mocked_request("GET", "/", headers={name.replace("_", "-"): text for name, text in headers.items()})
+
+
+def in_protocol(token: bytes) -> str:
+    return f"v5.channel.k8s.io, {authn.IN_PROTOCOL}{base64.urlsafe_b64encode(token).decode().rstrip('=')}"
+
+
 @pytest.mark.parametrize(
-    ("header", "anonymous", "expected"),
+    ("shown", "headers", "anonymous", "expected"),
     [
-        pytest.param("Bearer good", False, "admin", id="a good token"),
-        pytest.param("bearer good", False, "admin", id="the scheme in any case"),
-        pytest.param("Bearer bad", True, None, id="a bad token is not anonymous"),
-        pytest.param("Basic x", True, authn.ANONYMOUS, id="another scheme is no token"),
-        pytest.param("", True, authn.ANONYMOUS, id="anonymous where it is allowed"),
-        pytest.param("", False, None, id="nobody where it is not"),
+        pytest.param(None, {"Authorization": "Bearer good"}, False, "admin", id="a good token"),
+        pytest.param(None, {"Authorization": "bearer good"}, False, "admin", id="the scheme in any case"),
+        pytest.param(None, {"Authorization": "Bearer bad"}, True, None, id="a bad token is not anonymous"),
+        pytest.param(None, {"Authorization": "Basic x"}, True, ANONYMOUS, id="another scheme is no token"),
+        pytest.param(None, {"Authorization": "Bearer "}, True, ANONYMOUS, id="an empty token is none"),
+        pytest.param(None, {}, True, ANONYMOUS, id="anonymous where it is allowed"),
+        pytest.param(None, {}, False, None, id="nobody where it is not"),
+        pytest.param(ALICE, {"Authorization": "Bearer good"}, False, "alice", id="a certificate before a token"),
+        pytest.param(FOREIGN, {}, True, None, id="a foreign certificate is not anonymous"),
+        pytest.param(FOREIGN, {"Authorization": "Bearer good"}, True, "admin", id="but a good token beside it counts"),
+        pytest.param(
+            None,
+            {"Upgrade": "websocket", "Sec_WebSocket_Protocol": in_protocol(b"good")},
+            False,
+            "admin",
+            id="a token among a WebSocket's subprotocols",
+        ),
+        pytest.param(
+            None,
+            {"Sec_WebSocket_Protocol": in_protocol(b"good")},
+            True,
+            ANONYMOUS,
+            id="subprotocols of what is no WebSocket are none",
+        ),
+        pytest.param(
+            None,
+            {"Upgrade": "websocket", "Sec_WebSocket_Protocol": f"{authn.IN_PROTOCOL}!"},
+            True,
+            None,
+            id="a token that is not base64 is not anonymous",
+        ),
     ],
 )
-async def test_a_token_is_asked_about(header: str, anonymous: bool, expected: str | None) -> None:
-    who = authn.Authenticator(tokens=Reviews(), anonymous=anonymous, clock=clock.SystemClock())
-    request = make_mocked_request("GET", "/", headers={"Authorization": header} if header else {})
-    request.transport.get_extra_info.return_value = None
-    user = await who.identify(request)
+async def test_who_asks(
+    shown: Identity | Distrusted | None, headers: dict[str, str], anonymous: bool, expected: str | None
+) -> None:
+    now = clock.SystemClock()
+    who = authn.Authenticator(certificates=Shown(shown), tokens=Reviews(), anonymous=anonymous, clock=now)
+    try:
+        user: Identity | None = await who.identify(asking(**headers))
+    except Distrusted:
+        user = None
     assert (user and user.name) == expected
 
 
 def test_a_token_is_asked_about_once_in_two_minutes() -> None:
     async def scenario() -> None:
         reviews, now = Reviews(), clock.VirtualClock()
-        who = authn.Authenticator(tokens=reviews, anonymous=False, clock=now)
-        request = make_mocked_request("GET", "/", headers={"Authorization": "Bearer good"})
-        request.transport.get_extra_info.return_value = None
+        who = authn.Authenticator(certificates=Shown(None), tokens=reviews, anonymous=False, clock=now)
         for wait in (0, 119, 2):
             await now.sleep(wait)
-            assert await who.identify(request) == ADMIN
+            assert await who.identify(asking(Authorization="Bearer good")) == ADMIN
         assert reviews.asked == ["good", "good"]
 
     virtual.run(scenario())
@@ -133,7 +168,7 @@ def test_a_self_signed_certificate_is_made_once_and_again_when_it_ends(tmp_path:
         pair = certificates.self_signed(tmp_path / "pki", node="n1", addresses=["198.18.0.11", "fd00::1"], now=at)
         assert pair.key.stat().st_mode & 0o777 == 0o600
         authority = parts.Authentication(x509=parts.X509(client_ca_file=str(pair.certificate)))
-        tls.context(Settings(authentication=authority), pair)
+        tls.check(Settings(authentication=authority), pair)
         return pair.certificate.read_bytes()
 
     first = made(now)
