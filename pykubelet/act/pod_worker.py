@@ -16,7 +16,7 @@ from pykubelet.act.memories import Memories
 from pykubelet.act.operations import Operations
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.cri import errors as cri_errors
-from pykubelet.decide import backoff, backoff_events, explain, pod_actions, pod_status, references, waiting
+from pykubelet.decide import backoff, backoff_events, explain, outcomes, pod_actions, pod_status, references, waiting
 from pykubelet.decide.admission import Rejected
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
@@ -212,7 +212,8 @@ class PodWorkers:
         if error is None and isinstance(action, actions.Forget):
             self._forget(uid)
             return
-        self._near.seen.expire(uid)
+        if error is not None or not outcomes.are_shown(action, self._near.seen.get(uid)):
+            self._near.seen.expire(uid)
         self._workers.wake(uid)
 
     def _forget(self, uid: Uid) -> None:
