@@ -98,7 +98,7 @@ class PodLoop:
         self.node = OwnNode(client, name=options.node_name)
         self.events = events = Recorder(client, self.node, clock=clock)
         self.desired = Desired(wake=self._wake)
-        self.api_pods = ApiPods(client, self.desired, node_name=options.node_name)
+        self.api_pods = ApiPods(client, self.desired, node_name=options.node_name, is_echo=self._is_echo)
         self.static_pods = StaticPods(
             Path(settings.static_pod_path) if settings.static_pod_path else None,
             self.desired,
@@ -251,6 +251,9 @@ class PodLoop:
 
     def _wake(self, uid: Uid) -> None:
         self.workers.wake(uid)
+
+    def _is_echo(self, pod: Pod) -> bool:
+        return self.reporter.wrote(pod)
 
     def _is_known(self, uid: Uid) -> bool:
         return (

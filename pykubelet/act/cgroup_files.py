@@ -28,20 +28,26 @@ class CgroupFiles:
         self._mount = mount
         self.unified = (mount / "cgroup.controllers").exists()
         self._tops = [mount] if self.unified else sorted(_v1_hierarchies(mount))
+        self._cpuset = (mount / "cpuset").resolve()
 
     def make(self, path: str) -> None:
         """Make a cgroup in each hierarchy, and those above it."""
         for top in self._tops:
-            at = top
-            for step in path.strip("/").split("/"):
-                parent, at = at, at / step
-                if at.is_dir():
-                    continue
-                if self.unified:
-                    _delegate(parent)
-                at.mkdir(exist_ok=True)
-                if not self.unified:
-                    _copy_cpuset(parent, at)
+            self._make(_inside(top, path))
+
+    def _make(self, folder: Path) -> None:
+        # From the bottom: mostly only the last step is missing, and there are up to a dozen hierarchies.
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            self._make(folder.parent)
+            folder.mkdir(exist_ok=True)
+        if self.unified:
+            _delegate(folder.parent)
+        elif folder.is_relative_to(self._cpuset):
+            _copy_cpuset(folder.parent, folder)
 
     def set(self, path: str, values: Values) -> None:
         """Write the values. OSError names the file."""

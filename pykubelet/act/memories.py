@@ -42,8 +42,7 @@ class Memories:
         wanted = self._wanted.get(uid)
         if memory is not None:
             if wanted is not None and wanted is not memory.asked:
-                # Labels and annotations may show in volumes.
-                memory.volumes_stale |= wanted.metadata != memory.asked.metadata
+                memory.volumes_stale |= _shown(wanted) != _shown(memory.asked)
                 memory.asked, memory.pod = wanted, memory.grants.applied(wanted)
             return memory
         if wanted is None:
@@ -135,6 +134,11 @@ class Memories:
             recorder.event(victim, "Warning", preemption.REASON, preemption.MESSAGE)
             self.end(victim.uid, preemption.ending(victim, now=now))
         return victims is not None
+
+
+def _shown(pod: Pod) -> tuple[object, ...]:
+    """What volumes may show of a Pod that can change while it runs; its resources are part of the generation."""
+    return pod.metadata.labels, pod.metadata.annotations, pod.metadata.generation
 
 
 def _phase(memory: PodMemory) -> str:

@@ -1,6 +1,7 @@
 """The Pods the API server has bound to this node, mirrored into the desired state; mirror Pods are kept apart."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from nodekit.kube import watch
@@ -18,10 +19,16 @@ log = logging.getLogger(__name__)
 
 
 class ApiPods:
-    """Run it as a task. `mirrors` holds this node's mirror Pods by name."""
+    """Run it as a task. `mirrors` holds this node's mirror Pods by name.
 
-    def __init__(self, client: Client, desired: Desired, *, node_name: str) -> None:
+    `is_echo(pod)` tells a state of a Pod that only came about by our own report of its status.
+    """
+
+    def __init__(
+        self, client: Client, desired: Desired, *, node_name: str, is_echo: Callable[[Pod], bool] = lambda pod: False
+    ) -> None:
         self._desired = desired
+        self._is_echo = is_echo
         self._reflector = watch.whole(client, PODS, selection=Selection(fields=f"spec.nodeName={node_name}"))
         self._reflector.subscribe(self._changed)
 
@@ -73,4 +80,4 @@ class ApiPods:
         elif now is None:
             self._desired.drop(uid, Source.API)
         else:
-            self._desired.put(now, Source.API)
+            self._desired.put(now, Source.API, news=not self._is_echo(now))

@@ -47,13 +47,14 @@ class Desired:
         """Where it is asked for."""
         return self._sources.get(uid)
 
-    def put(self, pod: Pod, source: Source) -> None:
-        """A source wants this Pod, in this form."""
+    def put(self, pod: Pod, source: Source, *, news: bool = True) -> None:
+        """A source wants this Pod, in this form; nobody is woken for what is no `news`."""
         if self._pods.get(pod.uid) == pod:
             return
         self._pods[pod.uid] = pod
         self._sources[pod.uid] = source
-        self._wake(pod.uid)
+        if news:
+            self._wake(pod.uid)
 
     def drop(self, uid: Uid, source: Source) -> None:
         """A source no longer wants it: the API has removed it, or its file is gone."""

@@ -1,5 +1,7 @@
 """The only writer of Pods' status in the API: the latest wins, one request at a time per Pod, no reads.
 
+News that is of no use before what follows it at once is held back for a moment (decide.urgency).
+
 Each status is patched onto what the API is known to have (the watch, or the answer to the last patch, whichever is
 newer). The UID goes along, so that a Pod made anew under the same name is never written to.
 """
@@ -17,7 +19,7 @@ from nodekit.aio.workers import KeyedWorkers
 from nodekit.kube import errors, patch
 from nodekit.kube.client import Client
 from nodekit.objects import status as api_status
-from pykubelet.decide import phase, status_merge
+from pykubelet.decide import phase, status_merge, urgency
 from pykubelet.model.ids import Uid
 from pykubelet.model.kinds import PODS
 from pykubelet.model.pod import Pod
@@ -67,18 +69,26 @@ class Reporter:
 
     def publish(self, uid: Uid, pod: Pod, status: PodStatus, *, finished: bool) -> None:
         """This is how the Pod is now. `finished`: nothing of it is left, so that its object may go. Never blocks."""
-        entry = self._entries.get(uid)
+        entry, after = self._entries.get(uid), 0.0
         if entry is None:
             entry = self._entries[uid] = _Entry(pod, status, finished)
         elif entry.pod is pod and entry.status == status and entry.finished == finished and not is_static(pod):
             return
+        elif not finished and urgency.can_wait(pod, entry.status, status):
+            after = urgency.PATIENCE
         # Once finished it stays so, but a static Pod is finished only while its file says nothing else.
         entry.finished = finished or (entry.finished and not is_static(pod))
         entry.pod, entry.status = pod, status
         entry.since = entry.since or self._clock.monotonic()
         for tell in self.on_publish:
             tell(pod, status)
-        self._workers.wake(uid)
+        self._workers.wake(uid, after=after)
+
+    def wrote(self, pod: Pod) -> bool:
+        """Whether this state of a Pod is the one that our last patch made: what it tells is known."""
+        entry = self._entries.get(pod.uid)
+        stored = entry.stored if entry is not None else None
+        return stored is not None and stored.metadata.resource_version == pod.metadata.resource_version
 
     def last(self, uid: Uid) -> PodStatus | None:
         """What was last published of a Pod."""

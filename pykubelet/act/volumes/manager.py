@@ -73,13 +73,15 @@ class VolumeManager:
             kind.forget(uid)
         folder = self._files.folder(uid)
         try:
-            # A sub-path keeps the volume it is in busy.
-            for point in mount.below(folder / "volume-subpaths"):
-                mount.unmount(point)
+            mounted = mount.below(folder)
+            for point in mounted:
+                # A sub-path keeps the volume it is in busy.
+                if point.is_relative_to(folder / "volume-subpaths"):
+                    mount.unmount(point)
             await self._csi.unmount(folder)
-            for point in mount.below(folder):
+            for point in mounted:
                 mount.unmount(point)
-            if left := mount.below(folder):
+            if mounted and (left := mount.below(folder)):
                 raise OSError(f"{left[0]} is still mounted")
         except (OSError, VolumeError) as error:
             raise PodError(
