@@ -127,7 +127,7 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise errors.Unreachable(request.says, server=server, message=_words(error)) from error
         finally:
-            answer.close()  # a no-op once the body was read: the connection is back in the pool then
+            _hang_up(answer)
 
     async def _connect(self, request: Request) -> tuple[aiohttp.ClientResponse, str]:
         servers = self.credentials.cluster.servers
@@ -236,6 +236,14 @@ def _origin(url: str) -> str:
 
 def _server_of(answer: aiohttp.ClientResponse) -> str:
     return _origin(str(answer.url))
+
+
+def _hang_up(answer: aiohttp.ClientResponse) -> None:
+    """Close the connection of an answer that was not read to its end; one that was is back in the pool already."""
+    if answer.connection is not None and answer.connection.transport is not None:
+        # TLS's goodbye takes a round trip that nobody waits for: the loop would end before it.
+        answer.connection.transport.abort()
+    answer.close()
 
 
 def _words(error: BaseException) -> str:
