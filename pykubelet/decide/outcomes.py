@@ -16,6 +16,7 @@ def are_shown(action: Action, seen: PodRuntime | None) -> bool:
         case (
             actions.PrepareVolumes()
             | actions.EnsureImage()
+            | actions.AssignDevices()
             | actions.RunPreStop()
             | actions.TearDown()
             | actions.Forget()
