@@ -88,7 +88,6 @@ class Reflector(Generic[T, V]):
         self._selection = selection
         self._callbacks: list[Callable[[Change[V]], None]] = []
         self._version = ""  # empty: a list is due
-        self._versions: dict[meta.Key, str] = {}  # of each object kept, to know changes after a relist
 
     def subscribe(self, callback: Callable[[Change[V]], None]) -> None:
         """Be told of each change from now on."""
@@ -139,33 +138,24 @@ class Reflector(Generic[T, V]):
             log.log(level, "%s: not up to date: %s", self._resource.plural, error)
 
     async def _list(self) -> None:
+        before = self.store._items
         fresh: dict[meta.Key, V] = {}
-        versions: dict[meta.Key, str] = {}
         version = ""
         async for page in self._client.pages(self._resource, self._selection):
             version = version or page.metadata.resource_version
             for item in page.items:
                 kept = self._kept(item)
                 if kept is not None:
-                    fresh[item.key] = kept
-                    versions[item.key] = item.metadata.resource_version
-        changes = self._differences(fresh, versions)
+                    key = item.key
+                    old = before.get(key)
+                    fresh[key] = old if old == kept and old is not None else kept
+        gone = [Change(key, old, None) for key, old in before.items() if key not in fresh]
+        here = [Change(key, old, new) for key, new in fresh.items() if (old := before.get(key)) is not new]
         self.store._items = fresh
-        self._versions = versions
         self._version = version
         self._works()
-        self._tell(*changes)
+        self._tell(*gone, *here)
         self.synced.set()
-
-    def _differences(self, fresh: Mapping[meta.Key, V], versions: Mapping[meta.Key, str]) -> list[Change[V]]:
-        before = self.store._items
-        gone = [Change(key, old, None) for key, old in before.items() if key not in fresh]
-        here = [
-            Change(key, before.get(key), new)
-            for key, new in fresh.items()
-            if key not in before or versions[key] != self._versions.get(key)
-        ]
-        return gone + here
 
     async def _watch(self) -> None:
         query = {
@@ -227,21 +217,19 @@ class Reflector(Generic[T, V]):
 
     def _put(self, item: T) -> None:
         self._version = item.metadata.resource_version
-        new = self._kept(item)
+        key, new = item.key, self._kept(item)
         if new is None:
-            self._drop(item.key)
+            self._drop(key)
             return
-        old = self.store._items.get(item.key)
-        self.store._items[item.key] = new
-        self._versions[item.key] = item.metadata.resource_version
-        self._tell(Change(item.key, old, new))
+        old = self.store._items.get(key)
+        self.store._items[key] = new
+        self._tell(Change(key, old, new))
 
     def _remove(self, item: _Identified) -> None:
         self._version = item.metadata.resource_version
         self._drop(meta.Key(item.metadata.namespace, item.metadata.name))
 
     def _drop(self, key: meta.Key) -> None:
-        self._versions.pop(key, None)
         old = self.store._items.pop(key, None)
         if old is not None:
             self._tell(Change(key, old, None))

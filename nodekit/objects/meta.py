@@ -1,5 +1,6 @@
 """What every API object carries: ObjectMeta, owners, keys, references. Source: k8s.io/apimachinery meta/v1."""
 
+import sys
 from datetime import datetime
 from typing import NamedTuple, NewType
 
@@ -62,8 +63,8 @@ class ApiObject(base.Object):
 
     @property
     def key(self) -> Key:
-        """The object's name among its kind."""
-        return Key(self.metadata.namespace, self.metadata.name)
+        """The object's name among its kind. Its namespace is one string, however many objects it has."""
+        return Key(sys.intern(self.metadata.namespace), self.metadata.name)
 
 
 class ObjectReference(base.Object):

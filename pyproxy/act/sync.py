@@ -13,7 +13,7 @@ from pyproxy import errors
 from pyproxy.act import parties
 from pyproxy.decide import programs, stale_flows, topology
 from pyproxy.decide.chains import Policy
-from pyproxy.model.address import Family
+from pyproxy.model.address import Address, Family
 from pyproxy.model.ports import Endpoint, PortName, ServicePort
 from pyproxy.model.program import Program
 
@@ -28,11 +28,13 @@ _RETRY: Final = Backoff(base=0.1, cap=30.0)
 
 @dataclass(slots=True)
 class _Side(Generic[Change]):
-    """One family: its ruleset, the names last put into it, and what its flows lead to."""
+    """One family: its ruleset, the names last put into it, what its flows lead to, and where this node is."""
 
     ruleset: parties.Rules[Change]
     names: dict[Key, tuple[PortName, ...]]
     flows: stale_flows.Ledger
+    place: topology.Place
+    node_ip: Address | None = None
     whole: bool = True
     started: bool = False
     failures: int = 0
@@ -68,7 +70,7 @@ class Sync(Generic[Change]):
         self._writer = writer
         self._conntrack = conntrack
         self._clock = clock
-        self._sides = {f: _Side(rules(world.policy(f)), {}, stale_flows.Ledger()) for f in families}
+        self._sides = {f: _Side(rules(world.policy(f)), {}, stale_flows.Ledger(), world.place()) for f in families}
         self._woken: set[Key] = set()
         self._all = True
         self._event = asyncio.Event()
@@ -149,6 +151,7 @@ class Sync(Generic[Change]):
             woken |= set(self._world.services())
         for family, side in self._sides.items():
             began = self._clock.monotonic()
+            side.place, side.node_ip = self._world.place(), self._world.node_ip(family)
             for service in woken:
                 self._put(service, family, side)
             whole = side.whole
@@ -163,7 +166,7 @@ class Sync(Generic[Change]):
     def _put(self, service: Key, family: Family, side: _Side[Change]) -> None:
         """One Service's programs; a Service that can't be understood keeps the ones it has, alone."""
         try:
-            made = self._programs(service, family, side.ruleset)
+            made = self._programs(service, family, side)
         except Exception:
             log.exception("service %s: its %s rules stay as they are", service, family.api_name)
             return
@@ -180,15 +183,14 @@ class Sync(Generic[Change]):
             side.names.pop(service, None)
 
     def _programs(
-        self, service: Key, family: Family, ruleset: parties.Rules[Change]
+        self, service: Key, family: Family, side: _Side[Change]
     ) -> dict[PortName, tuple[ServicePort, Program, tuple[Endpoint, ...]]]:
-        place, node_ip = self._world.place(), self._world.node_ip(family)
         made = {}
         for port in self._world.ports(service, family):
             endpoints = self._world.endpoints(port.name, family)
-            choice = topology.choose(port, endpoints, place)
-            before = ruleset.programs.get(port.name)
-            made[port.name] = port, programs.build(port, choice, node_ip=node_ip, before=before), endpoints
+            choice = topology.choose(port, endpoints, side.place)
+            before = side.ruleset.programs.get(port.name)
+            made[port.name] = port, programs.build(port, choice, node_ip=side.node_ip, before=before), endpoints
         return made
 
     async def _write(self, family: Family, side: _Side[Change]) -> bool:

@@ -1,5 +1,6 @@
 """Read the endpoints of a Service's slices, for one family, grouped by port. No I/O."""
 
+import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,8 +13,8 @@ from pyproxy.model.ports import Endpoint, PortName, Protocol
 FAMILIES: Final = {family.api_name: family for family in Family}
 _PROTOCOLS: Final = {protocol.name: protocol for protocol in Protocol}
 
-SliceEndpoints = dict[PortName, tuple[Endpoint, ...]]
-"""What one slice says, by port."""
+SliceEndpoints = tuple[tuple[PortName, tuple[Endpoint, ...]], ...]
+"""What one slice says, by port. Most have one port, and there may be many slices: a dict for each would be large."""
 
 
 def owner(found: service.EndpointSlice) -> Key | None:
@@ -22,24 +23,26 @@ def owner(found: service.EndpointSlice) -> Key | None:
     name = labels.get(service.SERVICE_NAME_LABEL)
     if not name or service.HEADLESS_LABEL in labels or service.PROXY_NAME_LABEL in labels:
         return None
-    return Key(found.metadata.namespace, name)
+    return Key(sys.intern(found.metadata.namespace), name)
 
 
-def read(found: service.EndpointSlice, node: str) -> SliceEndpoints:
-    """The endpoints of a slice by port. Ports without a name or number and endpoints that don't parse are left out."""
+def read(found: service.EndpointSlice, owner: Key, node: str) -> SliceEndpoints:
+    """The endpoints of an owner's slice by port, those on `node` being local.
+
+    Ports without a name or number and endpoints that don't parse are left out.
+    """
     family = FAMILIES.get(found.address_type)
-    name = owner(found)
-    if family is None or name is None:
-        return {}
+    if family is None:
+        return ()
     backends = [(packed, e) for e in found.endpoints if (packed := _address(e, family)) is not None]
-    result: SliceEndpoints = {}
+    result: dict[PortName, tuple[Endpoint, ...]] = {}
     for port in found.ports:
         protocol = _PROTOCOLS.get(port.protocol)
         if port.name is None or port.port is None or not 0 < port.port < 65536 or protocol is None:
             continue
-        key = PortName(name, port.name, protocol)
+        key = PortName(owner, port.name, protocol)
         result[key] = result.get(key, ()) + tuple(_endpoint(a, port.port, e, node) for a, e in backends)
-    return result
+    return tuple(result.items())
 
 
 def merge(slices: Iterable[SliceEndpoints], port: PortName, family: Family) -> tuple[Endpoint, ...]:
@@ -49,13 +52,10 @@ def merge(slices: Iterable[SliceEndpoints], port: PortName, family: Family) -> t
     gone: the one that is not terminating counts.
     """
     found: dict[tuple[Address, int], Endpoint] = {}
-    for one in slices:
-        for endpoint in one.get(port, ()):
-            key = (endpoint.address, endpoint.port)
-            if len(endpoint.address) != family.value:
-                continue
-            if key not in found or not endpoint.terminating:
-                found[key] = endpoint
+    for endpoint in (e for one in slices for name, listed in one if name == port for e in listed):
+        key = (endpoint.address, endpoint.port)
+        if len(endpoint.address) == family.value and (key not in found or not endpoint.terminating):
+            found[key] = endpoint
     return tuple(found[key] for key in sorted(found))
 
 
@@ -76,7 +76,7 @@ def _endpoint(address: Address, port: int, endpoint: service.SliceEndpoint, node
         serving=conditions.serving is not False,
         terminating=conditions.terminating is True,
         local=bool(node) and endpoint.node_name == node,
-        node=endpoint.node_name or "",
+        node=sys.intern(endpoint.node_name or ""),
         zones=_NOBODY if hints is None else frozenset(zone.name for zone in hints.for_zones),
         nodes=_NOBODY if hints is None else frozenset(item.name for item in hints.for_nodes),
     )

@@ -1,6 +1,7 @@
 """Turn a ServicePort and its chosen endpoints into frontends and slots. No I/O."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from pyproxy.decide import maglev, topology
 from pyproxy.model import keys
@@ -8,6 +9,8 @@ from pyproxy.model.address import Address, Prefix
 from pyproxy.model.ports import Balance, Endpoint, ServicePort
 from pyproxy.model.program import Backends, Frontend, Program
 from pyproxy.model.ruleset import ChainKey, Kind, Verdict
+
+_chain = lru_cache(maxsize=4096)(ChainKey)  # most Services share a few: each is kept once
 
 
 def build(
@@ -57,11 +60,11 @@ def build(
 
 def _internal(port: ServicePort, key: bytes, backends: Backends, count: int, anywhere: bool) -> Frontend:
     if not anywhere:
-        return Frontend(key, ChainKey(Kind.REJECT))
+        return Frontend(key, _chain(Kind.REJECT))
     if not count:
         return Frontend(key, Verdict.DROP)
     hashed = port.balance is Balance.MAGLEV
-    chain = ChainKey(Kind.CLUSTER, count, affinity=port.affinity_seconds > 0, maglev=hashed)
+    chain = _chain(Kind.CLUSTER, count, affinity=port.affinity_seconds > 0, maglev=hashed)
     return Frontend(key, chain, backends, affinity_seconds=port.affinity_seconds)
 
 
@@ -70,12 +73,12 @@ def _external(
 ) -> Frontend:
     node_port, affinity, hashed = len(key) == 8, port.affinity_seconds > 0, port.balance is Balance.MAGLEV
     if not anywhere:
-        return Frontend(key, ChainKey(Kind.REJECT, ranges=bool(ranges)), sources=ranges)
+        return Frontend(key, _chain(Kind.REJECT, ranges=bool(ranges)), sources=ranges)
     kind, backends, short = Kind.EXTERNAL, Backends.CLUSTER, None
     if port.external_local:
         kind, backends = Kind.LOCAL, Backends.LOCAL
-        short = ChainKey(Kind.SHORT, counts[Backends.CLUSTER], node_port, affinity, maglev=hashed)
-    chain = ChainKey(kind, counts[backends], node_port, affinity, bool(ranges), hashed)
+        short = _chain(Kind.SHORT, counts[Backends.CLUSTER], node_port, affinity, maglev=hashed)
+    chain = _chain(kind, counts[backends], node_port, affinity, bool(ranges), hashed)
     return Frontend(key, chain, backends, short, port.affinity_seconds, ranges)
 
 

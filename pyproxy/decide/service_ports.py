@@ -38,14 +38,14 @@ def read(found: service.Service, family: Family) -> tuple[ServicePort, ...]:
         spec.type in ("NodePort", "LoadBalancer") or bool(spec.external_ips)
     )
     vips = tuple(_of_family((i.ip for i in found.status.load_balancer.ingress if i.ip_mode in (None, "VIP")), family))
-    ports = []
+    ports, key = [], found.key
     for port in spec.ports:
         protocol = _PROTOCOLS.get(port.protocol)
         if protocol is None or not _is_port(port.port):
             continue
         ports.append(
             ServicePort(
-                name=PortName(found.key, port.name, protocol),
+                name=PortName(key, port.name, protocol),
                 cluster_ip=cluster_ip,
                 port=port.port,
                 node_port=port.node_port if _is_port(port.node_port) else 0,

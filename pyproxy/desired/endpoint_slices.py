@@ -33,7 +33,7 @@ def reflector(client: Client, node: str) -> watch.Reflector[service.EndpointSlic
         family = endpoints.FAMILIES.get(found.address_type)
         if owner is None or family is None:
             return None
-        return Slice(owner, family, endpoints.read(found, node), _triggered(found))
+        return Slice(owner, family, endpoints.read(found, owner, node), _triggered(found))
 
     return watch.Reflector(client, service.ENDPOINT_SLICES, keep=keep, selection=_SELECTION)
 
@@ -52,23 +52,21 @@ class Index:
     """The slices by the Service that owns them."""
 
     def __init__(self) -> None:
-        self._slices: dict[Key, dict[Key, Slice]] = {}
+        self._slices: dict[Key, tuple[Slice, ...]] = {}
 
     def take(self, change: watch.Change[Slice]) -> set[Key]:
         """Follow a change; the Services it is about."""
         owners = set()
         if change.old is not None:
             owners.add(change.old.owner)
-            held = self._slices.get(change.old.owner, {})
-            held.pop(change.key, None)
-            if not held:
-                self._slices.pop(change.old.owner, None)
+            left = tuple(one for one in self._slices.pop(change.old.owner, ()) if one is not change.old)
+            if left:
+                self._slices[change.old.owner] = left
         if change.new is not None:
             owners.add(change.new.owner)
-            self._slices.setdefault(change.new.owner, {})[change.key] = change.new
+            self._slices[change.new.owner] = (*self._slices.get(change.new.owner, ()), change.new)
         return owners
 
     def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
         """A port's endpoints in a family from all slices."""
-        held = self._slices.get(port.service)
-        return () if held is None else endpoints.merge((one.endpoints for one in held.values()), port, family)
+        return endpoints.merge((one.endpoints for one in self._slices.get(port.service, ())), port, family)

@@ -1,4 +1,4 @@
-"""Watch the Services this proxy serves; of each, only its ports by family are kept."""
+"""Watch the Services this proxy serves; of each, only its ports are kept."""
 
 from typing import Final
 
@@ -9,7 +9,8 @@ from pyproxy.model import service
 from pyproxy.model.address import Family
 from pyproxy.model.ports import ServicePort
 
-Ports = dict[Family, tuple[ServicePort, ...]]
+Ports = tuple[ServicePort, ...]
+"""Those of both families, IPv4 first."""
 
 _SELECTION: Final = Selection(labels=f"!{service.PROXY_NAME_LABEL}", fields="spec.clusterIP!=None")
 
@@ -20,5 +21,4 @@ def reflector(client: Client) -> watch.Reflector[service.Service, Ports]:
 
 
 def _keep(found: service.Service) -> Ports | None:
-    ports = {family: read for family in Family if (read := service_ports.read(found, family))}
-    return ports or None
+    return tuple(port for family in Family for port in service_ports.read(found, family)) or None

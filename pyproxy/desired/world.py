@@ -75,8 +75,8 @@ class World:
 
     def ports(self, service: Key, family: Family) -> Iterable[ServicePort]:
         """A Service's ports in a family; none when it is gone."""
-        found = self._services.store.get(service)
-        return () if found is None else found.get(family, ())
+        found = self._services.store.get(service, ())
+        return [port for port in found if len(port.cluster_ip) == family.value]
 
     def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
         """A port's endpoints in a family."""
@@ -84,17 +84,17 @@ class World:
 
     def health_check(self, service: Key) -> tuple[int, int] | None:
         """A Service's healthCheckNodePort and how many of this node's addresses are ready; None when it has none."""
-        for family, ports in self._services.store.get(service, {}).items():
-            port = ports[0].health_check_node_port
-            if port:
-                ready = {
-                    endpoint.address
-                    for one in ports
-                    for endpoint in self.endpoints(one.name, family)
-                    if endpoint.local and endpoint.ready
-                }
-                return port, len(ready)
-        return None
+        found = self._services.store.get(service, ())
+        if not found or not found[0].health_check_node_port:
+            return None
+        family = Family(len(found[0].cluster_ip))
+        ready = {
+            endpoint.address
+            for port in self.ports(service, family)
+            for endpoint in self.endpoints(port.name, family)
+            if endpoint.local and endpoint.ready
+        }
+        return found[0].health_check_node_port, len(ready)
 
     def take_triggers(self, service: Key, family: Family) -> list[float]:
         """When changes of a Service's endpoints began that were not taken before, in Unix time."""

@@ -18,6 +18,8 @@ class Family(enum.Enum):
     IPV4 = 4
     IPV6 = 16
 
+    __hash__ = object.__hash__  # Enum's own is slow, and members are singletons
+
     @property
     def api_name(self) -> str:
         """The name the API and the metrics use: IPv4 or IPv6."""

@@ -75,6 +75,8 @@ class Set(enum.Enum):
     AFFINITY_ENDPOINTS = SetSpec("affinity-endpoints", (*SERVICE_KEY, *BACKEND))
     NODE_PORT_AFFINITY_ENDPOINTS = SetSpec("nodeport-affinity-endpoints", (*NODE_PORT_KEY, *BACKEND))
 
+    __hash__ = object.__hash__  # Enum's own is slow, and members are singletons
+
     @property
     def spec(self) -> SetSpec:
         """The set's name and shape."""
@@ -128,6 +130,8 @@ class Kind(enum.Enum):
     SHORT = "short"  # the short circuit: all endpoints, whatever the policy
     REJECT = "refuse"  # nothing serves it anywhere ("reject" is a word nft would not take for a chain)
     LEARN = "learn"  # after translation: remember the client's endpoint for `number` seconds
+
+    __hash__ = object.__hash__  # Enum's own is slow, and members are singletons
 
 
 class ChainKey(NamedTuple):

@@ -22,6 +22,7 @@ from tests.contract import apiserver
 SERVICES: Final = "/api/v1/namespaces/default/services"
 SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 _ADDRESSES: Final = "/apis/networking.k8s.io/v1/ipaddresses"
+_NODES: Final = 100
 _AT_ONCE: Final = 120  # etcd takes 128 changes in one transaction
 
 
@@ -99,7 +100,7 @@ def _copies(
         )
         service["spec"] = {**service["spec"], "clusterIP": address, "clusterIPs": [address]}
         slice_["metadata"]["labels"] = {**slice_["metadata"]["labels"], "kubernetes.io/service-name": name}
-        slice_["endpoints"] = plan.endpoints(ground.endpoints(number, endpoints))
+        slice_["endpoints"] = plan.endpoints(ground.endpoints(number, endpoints), nodes=_NODES)
         ip["metadata"]["name"] = address
         ip["spec"] = {"parentRef": {**ip["spec"]["parentRef"], "name": name}}
         yield f"/registry/services/specs/default/{name}", service

@@ -90,6 +90,13 @@ def endpoint_slice(name: str, addresses: list[str]) -> dict[str, Any]:
     }
 
 
-def endpoints(addresses: list[str]) -> list[dict[str, Any]]:
-    """Ready ones on the node of the bench."""
-    return [{"addresses": [address], "conditions": {"ready": True}, "nodeName": "n1"} for address in addresses]
+def endpoints(addresses: list[str], *, nodes: int = 1) -> list[dict[str, Any]]:
+    """Ready ones, spread over that many nodes, of which the bench's is the first."""
+    return [
+        {
+            "addresses": [one],
+            "conditions": {"ready": True},
+            "nodeName": f"n{1 + int(ipaddress.ip_address(one)) % nodes}",
+        }
+        for one in addresses
+    ]

@@ -64,7 +64,7 @@ def ep(address: str, port: int = 80, **fields: Any) -> Endpoint:
     ],
 )
 def test_endpoints_of_a_slice(found: list, wanted: list) -> None:
-    assert list(endpoints.read(a_slice(*found), "n1").get(HTTP, ())) == wanted
+    assert list(dict(endpoints.read(a_slice(*found), HTTP.service, "n1")).get(HTTP, ())) == wanted
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_endpoints_of_a_slice(found: list, wanted: list) -> None:
     ],
 )
 def test_a_slices_odd_port_is_left_out(port: dict) -> None:
-    assert endpoints.read(a_slice({"addresses": ["10.0.0.1"]}, ports=[port]), "n1") == {}
+    assert endpoints.read(a_slice({"addresses": ["10.0.0.1"]}, ports=[port]), HTTP.service, "n1") == ()
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_a_slice_that_is_not_for_us_is_left_out(labels: dict) -> None:
 def test_a_backend_in_two_slices_is_the_one_that_stays() -> None:
     leaving = a_slice({"addresses": ["10.0.0.1"], "conditions": {"ready": False, "terminating": True}})
     staying = a_slice({"addresses": ["10.0.0.1"]})
-    read = [endpoints.read(one, "n1") for one in (leaving, staying)]
+    read = [endpoints.read(one, HTTP.service, "n1") for one in (leaving, staying)]
     for order in (read, read[::-1]):
         assert endpoints.merge(order, HTTP, Family.IPV4) == (ep("10.0.0.1"),)
 
 
 def test_each_family_sees_its_own_backends() -> None:
     read = [
-        endpoints.read(a_slice({"addresses": ["10.0.0.1"]}), "n1"),
-        endpoints.read(a_slice({"addresses": ["fd00::1"]}, family="IPv6"), "n1"),
+        endpoints.read(a_slice({"addresses": ["10.0.0.1"]}), HTTP.service, "n1"),
+        endpoints.read(a_slice({"addresses": ["fd00::1"]}, family="IPv6"), HTTP.service, "n1"),
     ]
     assert endpoints.merge(read, HTTP, Family.IPV4) == (ep("10.0.0.1"),)
     assert endpoints.merge(read, HTTP, Family.IPV6) == (ep("fd00::1"),)

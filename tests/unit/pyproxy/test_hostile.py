@@ -75,7 +75,8 @@ slices = table(
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some(services), some(slices, 4))
 def test_whatever_comes_becomes_rules_or_nothing(found: list, sliced: list) -> None:
-    read = [endpoints.read(codec.of_builtins(service.EndpointSlice, one), "n1") for one in sliced]
+    parsed = [codec.of_builtins(service.EndpointSlice, one) for one in sliced]
+    read = [endpoints.read(one, owner, "n1") for one in parsed if (owner := endpoints.owner(one)) is not None]
     for family in Family:
         ruleset = Ruleset(chains.Policy(family, node_port_ips=(Address(bytes(family.value)),)))
         machine = Machine()
@@ -111,6 +112,6 @@ def test_a_thousand_endpoints_are_a_thousand_slots() -> None:
         {"metadata": {"name": "s", "namespace": "n"}, "spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 80}]}},
     )
     (port,) = service_ports.read(found, Family.IPV4)
-    merged = endpoints.merge([endpoints.read(sliced, "n1")], port.name, Family.IPV4)
+    merged = endpoints.merge([endpoints.read(sliced, port.name.service, "n1")], port.name, Family.IPV4)
     program = programs.build(port, topology.choose(port, merged, topology.Place("n1")))
     assert len(program.cluster) == 1000
