@@ -18,7 +18,6 @@ PROXY = "proxy"
 ROLES = (KUBELET, PROXY)
 _KUBELET_HEALTH_PORT = 10248
 _PROXY_HEALTH_PORT = 10256
-_PROXY_TABLES = ("kube-proxy", "pyproxy")
 
 
 def kubelet_config(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def proxy_config(spec: ClusterSpec, node: NodeSpec) -> dict[str, Any]:
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(layout.PROXY_KUBECONFIG)},
-        "mode": "nftables",
+        "mode": spec.proxy_mode.value,
         "clusterCIDR": ",".join(plan.pods for plan in spec.nets),
         "hostnameOverride": node.name,
         "conntrack": {"maxPerCore": 0},
@@ -142,12 +141,9 @@ def start(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> proc
 
 def _forget_rules(cluster: Layout, node: NodeSpec) -> None:
     """Delete what a proxy of another kind left in the node's network: its Services would be answered twice."""
-    tables = [f"{family} {name}" for family in ("ip", "ip6") for name in _PROXY_TABLES]
-    commands = "".join(f"add table {table}\ndelete table {table}\n" for table in tables)
     shell.run(
         f"rules of the former proxy of {node.name}",
-        [*netns.enter(cluster.netns(node.name)), "nft", "-f", "-"],
-        stdin=commands,
+        [*netns.enter(cluster.netns(node.name)), _executable(Agent.OURS, "pyproxy", "kube-proxy"), "--cleanup"],
     )
 
 

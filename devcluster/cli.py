@@ -42,6 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--node", action="append", default=[], metavar="NAME=KIND", help=", ".join(spec.NODE_KINDS))
     up.add_argument("--api-servers", type=int, choices=range(1, spec.MAX_API_SERVERS + 1), default=1)
     up.add_argument("--ip-family", type=spec.Family, choices=list(spec.Family), default=spec.Family.IPV4)
+    up.add_argument(
+        "--proxy-mode",
+        type=spec.ProxyMode,
+        choices=list(spec.ProxyMode),
+        default=spec.ProxyMode.NFTABLES,
+        help="of the proxies of all nodes, ours or genuine (default: %(default)s)",
+    )
     up.add_argument("--binaries", default="", help="a folder with genuine binaries, used before any other source")
     up.set_defaults(run=_up)
 
@@ -111,6 +118,7 @@ def _up(options: argparse.Namespace, report: Reporter) -> None:
         api_servers=options.api_servers,
         family=options.ip_family,
         binaries=str(binaries.user_folders(options.binaries)[0]) if options.binaries else "",
+        proxy_mode=options.proxy_mode,
     )
     with report.live():
         answers = cluster.up(wanted, report)

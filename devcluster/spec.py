@@ -41,6 +41,13 @@ class Family(StrEnum):
         return self is not Family.IPV4
 
 
+class ProxyMode(StrEnum):
+    """What every node's kube-proxy, ours or genuine, holds its rules in."""
+
+    NFTABLES = "nftables"
+    IPTABLES = "iptables"
+
+
 class Net(msgspec.Struct, frozen=True):
     """The address plan of one IP family: prefixes to which a number is appended."""
 
@@ -97,6 +104,7 @@ class ClusterSpec(msgspec.Struct, frozen=True):
     api_servers: int = 1
     family: Family = Family.IPV4
     binaries: str = ""
+    proxy_mode: ProxyMode = ProxyMode.NFTABLES
 
     @property
     def nets(self) -> tuple[Net, ...]:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from nodekit import systemd
 from nodekit.aio.backoff import Backoff
@@ -18,22 +20,20 @@ from nodekit.kube.events import Recorder
 from nodekit.kube.transport import Transport
 from nodekit.objects import meta
 from nodekit.objects.meta import Key
-from pyproxy import VERSION, errors, wiring
+from pyproxy import VERSION, modes, wiring
+from pyproxy.act import leftovers
 from pyproxy.act.conntrack import sysctls
 from pyproxy.act.conntrack.flows import Conntrack
 from pyproxy.act.nftables.kernel import Kernel
-from pyproxy.act.nftables.writer import Writer
 from pyproxy.act.sync import Sync, Synced
 from pyproxy.config.settings import Settings
 from pyproxy.decide.ruleset import Ruleset
 from pyproxy.desired.world import World
 from pyproxy.model.address import Family
-from pyproxy.model.options import Options
+from pyproxy.model.options import Mode, Options
 from pyproxy.model.ruleset import Counting
-from pyproxy.model.transaction import Transaction
 from pyproxy.observe import config_file
 from pyproxy.observe.addresses import Addresses
-from pyproxy.observe.tables import Tables
 from pyproxy.report import http
 from pyproxy.report.connections import Connections
 from pyproxy.report.health import Health
@@ -43,23 +43,27 @@ from pyproxy.report.service_health import Check, ServiceHealth
 log = logging.getLogger(__name__)
 
 _RESTART = Backoff(base=1.0, cap=30.0)
-_LARGE = 1000
 _ALLOCATIONS = 50_000
-_GENUINE_TABLE = "kube-proxy"
+T = TypeVar("T")
 
 
-def prepare(settings: Settings) -> None:
-    """What needs full root privileges and is done once: the size and the timeouts of the connection table."""
+def prepare(settings: Settings, options: Options) -> None:
+    """What needs full root privileges and is done once: kernel parameters."""
     sysctls.apply(settings.conntrack)
+    if options.mode is Mode.IPTABLES and options.node_ports.loopback:
+        sysctls.route_loopback()
 
 
-def cleanup() -> None:
-    """Remove our tables; nobody else's rules are touched."""
+def adapted(options: Options) -> Options:
+    """The options as this machine's kernel parameters make them."""
+    return dataclasses.replace(options, drop_invalid=not sysctls.be_liberal())
+
+
+def cleanup() -> bool:
+    """Remove the rules of every mode of ours and of a genuine kube-proxy; whether all that was there is gone."""
     kernel = Kernel()
     try:
-        for family in Family:
-            if kernel.delete_table(family):
-                log.info("table %s pyproxy is removed", family.word)
+        return asyncio.run(leftovers.remove(kernel))
     finally:
         kernel.close()
 
@@ -86,7 +90,7 @@ def main(options: Options, *, shown: Callable[[], object], file: Path | None, re
     kernel, conntrack = Kernel(), Conntrack()
     counters = Kernel()  # a socket of its own: it is read in a thread
     try:
-        asyncio.run(_until_told(_run(options, kernel, conntrack, counters, shown=shown), watch))
+        asyncio.run(_until_told(_in_mode(options, kernel, conntrack, counters, shown=shown), watch))
     finally:
         counters.close()
         kernel.close()
@@ -109,8 +113,18 @@ async def _until_told(
         watcher.cancel()
 
 
-async def _run(
+async def _in_mode(
     options: Options, kernel: Kernel, conntrack: Conntrack, counters: Kernel, *, shown: Callable[[], object]
+) -> None:
+    match options.mode:
+        case Mode.NFTABLES:
+            await _run(options, modes.Nftables(kernel), conntrack, counters, shown=shown)
+        case Mode.IPTABLES:
+            await _run(options, await modes.of_iptables(kernel), conntrack, counters, shown=shown)
+
+
+async def _run(
+    options: Options, mode: modes.Mode[T], conntrack: Conntrack, counters: Kernel, *, shown: Callable[[], object]
 ) -> None:
     clock, metrics, families = SystemClock(), Metrics(), _families()
     notifier = systemd.Notifier(os.environ)
@@ -121,12 +135,10 @@ async def _run(
         addresses = Addresses()
         world = World(client, options, machine_ips=lambda: addresses.current)
         recorder = Recorder(client, component="kube-proxy", host=options.node, clock=clock)
-        tables = Tables(kernel.port)
-        writer = Writer(_Unheard(kernel, tables))
-        sync = Sync(world, writer, Ruleset, families=families, clock=clock, conntrack=conntrack)
+        sync = Sync(world, mode.writer, mode.rules, families=families, clock=clock, conntrack=conntrack)
         sync.min_interval = options.min_sync_period
         addresses.subscribe(sync.wake_all)
-        tables.subscribe(sync.refill)
+        mode.subscribe(sync.refill)
 
         def refused(service: Key, message: str) -> None:
             about = meta.ObjectReference(kind="Service", namespace=service.namespace, name=service.name)
@@ -143,9 +155,9 @@ async def _run(
                 inner.start("sync", sync.run)
                 # Told only of what comes after our own first load: that alone would be a notice for every element.
                 await sync.settled.wait()
-                _take_over(kernel)
                 notifier.ready("the rules stand")
-                inner.start("tables", tables.run, restart=_RESTART)
+                await mode.take_over()
+                inner.start("edits", mode.watch, restart=_RESTART)
 
         def eligible() -> bool:
             myself = world.myself
@@ -153,7 +165,7 @@ async def _run(
 
         health_app = http.health_app(health, metrics, eligible=eligible)
         prepare = _count(options, sync.rulesets, counters, metrics)
-        metrics_app = http.metrics_app(metrics, mode="nftables", config=shown, prepare=prepare)
+        metrics_app = http.metrics_app(metrics, mode=options.mode.value, config=shown, prepare=prepare)
         async with (
             http.serving(health_app, options.healthz_bind, name="healthz"),
             http.serving(metrics_app, options.metrics_bind, name="metrics"),
@@ -166,30 +178,6 @@ async def _run(
             tasks.start("proxy", begin)
             tasks.start("watchdog", lambda: notifier.keep_alive(lambda: True))
             recorder.normal(_about(options.node), "Starting", message="")
-
-
-class _Unheard:
-    """A kernel whose large transactions the monitor of our tables does not hear."""
-
-    def __init__(self, kernel: Kernel, tables: Tables) -> None:
-        self._kernel = kernel
-        self._tables = tables
-
-    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
-        """As the kernel's own."""
-        if transaction.fresh or transaction.size > _LARGE:
-            with self._tables.deaf():
-                self._kernel.apply(transaction, from_nothing=from_nothing)
-        else:
-            self._kernel.apply(transaction, from_nothing=from_nothing)
-
-    def chain_names(self, family: Family) -> set[str]:
-        """As the kernel's own."""
-        return self._kernel.chain_names(family)
-
-    def forget_clients(self, change: Transaction) -> None:
-        """As the kernel's own."""
-        self._kernel.forget_clients(change)
 
 
 def _count(
@@ -207,16 +195,6 @@ def _count(
     return connections.read
 
 
-def _take_over(kernel: Kernel) -> None:
-    """Remove the genuine proxy's nftables rules, now that ours answer: with both, the older ones would win."""
-    for family in Family:
-        try:
-            if kernel.delete_table(family, _GENUINE_TABLE):
-                log.info("table %s %s of a former proxy is removed", family.word, _GENUINE_TABLE)
-        except errors.RulesetError as error:
-            log.warning("a former proxy's table stays: %s", error)
-
-
 def _about(node: str) -> meta.ObjectReference:
     return meta.ObjectReference(kind="Node", name=node, uid=node)
 
@@ -229,7 +207,7 @@ def _families() -> tuple[Family, ...]:
     return tuple(Family)
 
 
-def _report(sync: Sync[Transaction], world: World, *, health: Health, metrics: Metrics, checks: ServiceHealth) -> None:
+def _report(sync: Sync[T], world: World, *, health: Health, metrics: Metrics, checks: ServiceHealth) -> None:
     def written(synced: Synced) -> None:
         name = synced.family.api_name
         health.updated(synced.family)

@@ -40,13 +40,10 @@ def _run(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     logs.setup(settings.logging)
     for problem in effects.warnings(document):
         log.warning("%s", problem)
-    if settings.mode == "iptables":
-        log.warning("mode iptables is not offered yet: Services are served by nftables")
     if given.cleanup:
-        app.cleanup()
-        return 0
+        return 0 if app.cleanup() else 1
     options = translate.options(settings, document=document, server=given.master)
-    options = dataclasses.replace(options, counting=given.count_connections)
+    options = app.adapted(dataclasses.replace(options, counting=given.count_connections))
     if given.dry_run:
         print(looking.dry_run(options), end="")
         return 0
@@ -57,10 +54,10 @@ def _run(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     if given.command == "explain":
         print(looking.explain_target(options, given.target), end="")
         return 0
-    app.prepare(settings)
+    app.prepare(settings, options)
     if given.init_only:
         return 0
-    if app.main(options, shown=lambda: config.render(settings), file=given.config, readable=_readable):
+    if app.main(app.adapted(options), shown=lambda: config.render(settings), file=given.config, readable=_readable):
         log.info("%s has changed: starting anew with it; the rules stay in force", given.config)
         os.execv(sys.executable, [sys.executable, "-m", "pyproxy", *arguments])
     return 0

@@ -3,36 +3,32 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from typing import TypeVar
 
 from nodekit.aio.clock import SystemClock
 from nodekit.kube.client import Client
 from nodekit.kube.transport import Transport
-from pyproxy import VERSION, errors, wiring
-from pyproxy.act.nftables.kernel import Kernel
+from pyproxy import VERSION, errors, views, wiring
 from pyproxy.act.sync import Sync
-from pyproxy.decide import differences, explain, nft_text
-from pyproxy.decide.ruleset import Ruleset
+from pyproxy.decide import explain
 from pyproxy.desired.world import World
 from pyproxy.model import address as addresses
-from pyproxy.model import keys
 from pyproxy.model.address import Address, Family
 from pyproxy.model.options import Options
-from pyproxy.model.ruleset import Set
-from pyproxy.model.transaction import Transaction
 from pyproxy.observe import addresses as machine
 
+T = TypeVar("T")
+
 _PATIENCE = 30.0
-_FRONTENDS = (Set.SERVICES, Set.NODE_PORTS, Set.SHORT_CIRCUITS, Set.NODE_PORT_SHORT_CIRCUITS)
-_ENDPOINTS = (Set.ENDPOINTS, Set.NODE_PORT_ENDPOINTS, Set.SHORT_ENDPOINTS, Set.NODE_PORT_SHORT_ENDPOINTS)
 
 
 class _Paper:
     """Takes every change and does nothing: the ruleset alone is wanted."""
 
-    async def apply(self, change: Transaction) -> None:
+    async def apply(self, change: object) -> None:
         """Nothing."""
 
-    async def replace(self, whole: Transaction) -> None:
+    async def replace(self, whole: object) -> None:
         """Nothing."""
 
     def forget(self, flows: object, family: Family) -> int:
@@ -45,13 +41,13 @@ class _Paper:
 
 
 @contextlib.asynccontextmanager
-async def _known(options: Options) -> AsyncIterator[tuple[World, Sync[Transaction]]]:
+async def _known(options: Options, view: views.View[T]) -> AsyncIterator[tuple[World, Sync[T]]]:
     """The cluster's wishes and the rulesets they make."""
     async with Transport(wiring.credentials(options), user_agent=f"pyproxy/{VERSION}") as transport:
         world = World(Client(transport), options, machine_ips=machine.now)
         task = asyncio.create_task(world.run(), name="mirrors")
         paper = _Paper()
-        sync = Sync(world, paper, Ruleset, families=tuple(Family), clock=SystemClock(), conntrack=paper)
+        sync: Sync[T] = Sync(world, paper, view.rules, families=tuple(Family), clock=SystemClock(), conntrack=paper)
         world.subscribe(sync.wake, sync.wake_all)
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -68,41 +64,26 @@ async def _known(options: Options) -> AsyncIterator[tuple[World, Sync[Transactio
 
 
 def dry_run(options: Options) -> str:
-    """What would be written, as nft text. The kernel is not asked."""
+    """What would be written, as nft or iptables-restore reads it. The kernel is not asked."""
 
-    async def read() -> str:
-        async with _known(options) as (_, sync):
-            return "".join(nft_text.write(ruleset.whole()) for ruleset in sync.rulesets.values())
+    async def read(view: views.View[T]) -> str:
+        async with _known(options, view) as (_, sync):
+            return "".join(view.text(ruleset.whole()) for ruleset in sync.rulesets.values())
 
-    return asyncio.run(read())
+    with views.of(options.mode) as view:
+        return asyncio.run(read(view))
 
 
 def dump(options: Options, *, diff: bool) -> tuple[str, bool]:
-    """The elements of our tables as the kernel has them, or how they differ from what the API asks; whether they do."""
-    kernel = Kernel()
-    try:
-        held = {(f, one): kernel.elements(f, one) for f in Family for one in Set if not one.spec.dynamic or not diff}
-    finally:
-        kernel.close()
-    if not diff:
-        lines = (
-            f"{family.word} {one.spec.name}: {nft_text.element(one, key, value, family)}"
-            for (family, one), elements in held.items()
-            for key, value in elements.items()
-        )
-        return "".join(f"{line}\n" for line in lines), False
+    """Our rules as the kernel has them, or how they differ from what the API asks; whether they do."""
 
-    async def compare() -> list[str]:
-        async with _known(options) as (_, sync):
-            wholes = {family: ruleset.whole().added for family, ruleset in sync.rulesets.items()}
-            return [
-                f"{family.word} {line}"
-                for (family, one), elements in held.items()
-                for line in differences.of(one, wholes[family].get(one, {}), elements, family)
-            ]
+    async def compare(view: views.View[T]) -> list[str]:
+        async with _known(options, view) as (_, sync):
+            return [line for ruleset in sync.rulesets.values() for line in view.differences(ruleset.whole())]
 
-    found = asyncio.run(compare())
-    return "".join(f"{line}\n" for line in found), bool(found)
+    with views.of(options.mode) as view:
+        found = asyncio.run(compare(view)) if diff else view.held()
+    return "".join(f"{line}\n" for line in found), diff and bool(found)
 
 
 def explain_target(options: Options, target: str) -> str:
@@ -112,40 +93,22 @@ def explain_target(options: Options, target: str) -> str:
     if not port.isdigit() or (host and address is None):
         raise errors.SettingsError(f"{target}: expected ADDRESS:PORT, [ADDRESS]:PORT or :NODEPORT")
 
-    async def read() -> list[str]:
-        async with _known(options) as (world, sync):
+    async def read(view: views.View[T]) -> list[str]:
+        async with _known(options, view) as (world, sync):
             return [line for one in _stories(world, sync, address, int(port)) for line in one]
 
-    kernel_lines = [f"  kernel: {line}" for line in _in_kernel(address, int(port))]
-    found = asyncio.run(read())
+    with views.of(options.mode) as view:
+        kernel_lines = [f"  kernel: {line}" for line in view.held_for(address, int(port))]
+        found = asyncio.run(read(view))
     if not found:
         found = [f"No Service has {target}."]
     return "\n".join([*found, *(kernel_lines or ["  kernel: has nothing for it"])]) + "\n"
 
 
-def _stories(world: World, sync: Sync[Transaction], address: Address | None, port: int) -> Iterator[list[str]]:
+def _stories(world: World, sync: Sync[T], address: Address | None, port: int) -> Iterator[list[str]]:
     for family, ruleset in sync.rulesets.items():
         for name, program in ruleset.programs.items():
-            if any(_is(frontend.key, address, port) for frontend in program.frontends):
+            if any(views.is_for(frontend.key, address, port) for frontend in program.frontends):
                 found = next(p for p in world.ports(name.service, family) if p.name == name)
                 endpoints = world.endpoints(name, family)
                 yield list(explain.lines(found, endpoints, program, world.place()))
-
-
-def _is(key: bytes, address: Address | None, port: int) -> bool:
-    called, _, number = keys.read_service(key)
-    return number == port and (called == address if address is not None else not called)
-
-
-def _in_kernel(address: Address | None, port: int) -> list[str]:
-    kernel = Kernel()
-    try:
-        return [
-            f"{one.spec.name}: {nft_text.element(one, key, value, family)}"
-            for family in Family
-            for one in _FRONTENDS + _ENDPOINTS
-            for key, value in kernel.elements(family, one).items()
-            if _is(key if one in _FRONTENDS else keys.read_slot(key)[0], address, port)
-        ]
-    finally:
-        kernel.close()

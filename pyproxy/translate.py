@@ -5,43 +5,65 @@ import socket
 from nodekit.config import Document
 from pyproxy.config.settings import Settings
 from pyproxy.model import address as addresses
-from pyproxy.model.address import Prefix
-from pyproxy.model.options import DetectLocal, NodePorts, Options
+from pyproxy.model.address import Address, Family, Prefix
+from pyproxy.model.options import DetectLocal, Mode, NodePorts, Options
 
 _SOON = 0.005
 
 
 def options(settings: Settings, *, document: Document[Settings] | None = None, server: str = "") -> Options:
     """The options. A minimum sync period holds only where the file sets it: changes cost too little to wait longer."""
-    nftables = settings.nftables
-    explicit = document is not None and document.is_set("nftables.minSyncPeriod")
+    mode = Mode.IPTABLES if settings.mode == "iptables" else Mode.NFTABLES
+    section = settings.iptables if mode is Mode.IPTABLES else settings.nftables
+    explicit = document is not None and document.is_set(f"{mode.value}.minSyncPeriod")
     detect = settings.detect_local
-    mode = DetectLocal(settings.detect_local_mode or DetectLocal.CLUSTER_CIDR.value)
+    detection = DetectLocal(settings.detect_local_mode or DetectLocal.CLUSTER_CIDR.value)
+    bridge = detection is DetectLocal.BRIDGE_INTERFACE
     return Options(
         node=settings.hostname_override.strip().lower() or socket.gethostname().lower(),
+        mode=mode,
         kubeconfig=settings.client_connection.kubeconfig,
         server=server,
-        masquerade_bit=nftables.masquerade_bit,
-        masquerade_all=nftables.masquerade_all or settings.iptables.masquerade_all,
-        detect_local=mode,
+        masquerade_bit=section.masquerade_bit,
+        masquerade_all=settings.nftables.masquerade_all or settings.iptables.masquerade_all,
+        detect_local=detection,
         cluster_cidrs=_prefixes(tuple(settings.cluster_cidr.split(","))),
-        interface=detect.bridge_interface if mode is DetectLocal.BRIDGE_INTERFACE else detect.interface_name_prefix,
-        node_ports=_node_ports(settings.node_port_addresses),
+        interface=detect.bridge_interface if bridge else detect.interface_name_prefix,
+        node_ports=_node_ports(settings, mode),
         healthz_bind=settings.healthz_bind_address,
         metrics_bind=settings.metrics_bind_address,
         bind_hard_fail=settings.bind_address_hard_fail,
-        sync_period=nftables.sync_period,
-        min_sync_period=nftables.min_sync_period if explicit else _SOON,
+        sync_period=section.sync_period,
+        min_sync_period=section.min_sync_period if explicit else _SOON,
     )
 
 
-def _node_ports(entries: tuple[str, ...]) -> NodePorts:
-    """Loopback never answers NodePorts in this mode, so `localhost` adds nothing."""
-    if not entries:
-        return NodePorts()
+def _node_ports(settings: Settings, mode: Mode) -> NodePorts:
+    """By default all addresses in the iptables mode and the Node's own in the other, as with kube-proxy.
+
+    Loopback answers in the iptables mode alone, so `localhost` adds nothing to the other.
+    """
+    entries = settings.node_port_addresses
     prefixes = _prefixes(entries)
     everywhere = "all" in entries or any(prefix.length == 0 for prefix in prefixes)
-    return NodePorts(primary="primary" in entries, everywhere=everywhere, prefixes=prefixes)
+    if mode is Mode.NFTABLES:
+        return NodePorts("primary" in entries or not entries, everywhere, prefixes)
+    if "localhost" in entries:
+        prefixes = (*prefixes, *_prefixes(("127.0.0.0/8", "::1/128")))
+    everywhere_else = "primary" not in entries
+    v4 = [prefix for prefix in prefixes if prefix.family is Family.IPV4]
+    on_loopback = everywhere or (everywhere_else and not v4) or any(_is_of_loopback(prefix) for prefix in v4)
+    return NodePorts(
+        primary="primary" in entries,
+        everywhere=everywhere,
+        prefixes=prefixes,
+        everywhere_else=everywhere_else,
+        loopback=on_loopback and settings.iptables.localhost_node_ports,
+    )
+
+
+def _is_of_loopback(prefix: Prefix) -> bool:
+    return prefix.address[0] == 127 or Address(bytes((127, 0, 0, 0))) in prefix
 
 
 def _prefixes(texts: tuple[str, ...]) -> tuple[Prefix, ...]:

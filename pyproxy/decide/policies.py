@@ -18,14 +18,19 @@ def decide(
     service_cidrs: Iterable[Prefix],
 ) -> chains.Policy:
     """The policy of a family from the options, the Node object and the machine's addresses."""
+    node_port_ips = _node_port_ips(options, family, node_ips, machine_ips)
     return chains.Policy(
         family,
         masquerade_mark=1 << options.masquerade_bit,
         masquerade_all=options.masquerade_all,
         local_source=_local_source(options, family, pod_cidrs),
-        node_port_ips=_node_port_ips(options, family, node_ips, machine_ips),
+        node_port_ips=node_port_ips,
         service_cidrs=tuple(sorted((p for p in service_cidrs if p.family is family), key=str)),
         counting=options.counting,
+        loopback_node_ports=options.node_ports.loopback
+        and family is Family.IPV4
+        and (node_port_ips is None or any(map(_loopback, node_port_ips))),
+        drop_invalid=options.drop_invalid,
     )
 
 
@@ -49,11 +54,13 @@ def _node_port_ips(
     options: Options, family: Family, node_ips: Iterable[Address], machine_ips: Iterable[Address]
 ) -> tuple[Address, ...] | None:
     chosen = options.node_ports
-    if chosen.everywhere:
+    unspoken = chosen.everywhere_else and not any(prefix.family is family for prefix in chosen.prefixes)
+    if chosen.everywhere or unspoken:
         return None
     found = {ip for ip in node_ips if chosen.primary}
     found |= {ip for ip in machine_ips if any(ip in prefix for prefix in chosen.prefixes)}
-    return tuple(sorted(ip for ip in found if len(ip) == family.value and not _loopback(ip)))
+    allowed = chosen.loopback and family is Family.IPV4
+    return tuple(sorted(ip for ip in found if len(ip) == family.value and (allowed or not _loopback(ip))))
 
 
 def _loopback(address: Address) -> bool:

@@ -25,11 +25,17 @@ class DetectLocal(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class NodePorts:
-    """Which of the machine's addresses answer NodePorts: the Node's own, all but loopback, those in the prefixes."""
+    """Which of the machine's addresses answer NodePorts: the Node's own, all but loopback, those in the prefixes.
+
+    In the iptables mode `everywhere_else` has a family of which no prefix speaks answer everywhere, and `loopback` lets
+    127.0.0.0/8 be among all of them or in a prefix.
+    """
 
     primary: bool = True
     everywhere: bool = False
     prefixes: tuple[Prefix, ...] = ()
+    everywhere_else: bool = False
+    loopback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Options:
     """What the loops need to know of the configuration. Durations are seconds; an empty kubeconfig means a Pod's."""
 
     node: str
+    mode: Mode = Mode.NFTABLES
     kubeconfig: str = ""
     server: str = ""
     masquerade_bit: int = 14
@@ -51,3 +58,4 @@ class Options:
     sync_period: float = 30.0
     min_sync_period: float = 0.005
     counting: Counting = Counting.NOTHING
+    drop_invalid: bool = True

@@ -299,7 +299,7 @@ def test_node_ports_answer_on_loopback_where_iptables_is_told_so(node: Node) -> 
     node.machine.local |= {loopback}
     for told in (False, True):
         node.ruleset.repolicy(replace(node.policy, node_port_ips=None, loopback_node_ports=told))
-        node.machine.apply(node.ruleset.whole())
+        node.machine.apply(node.ruleset.take())
         fate = node.call(loopback, loopback, 30080)
         answered = told and node.mode is Mode.IPTABLES and w.family is Family.IPV4
         assert fate == (Fate(backend=packed(w.far).pop(), masqueraded=True) if answered else Fate())

@@ -11,6 +11,7 @@ from pyproxy.config.settings import Conntrack
 log = logging.getLogger(__name__)
 
 _SYSCTLS: Final = Path("/proc/sys/net/netfilter")
+_ROUTE_LOCALNET: Final = Path("/proc/sys/net/ipv4/conf/all/route_localnet")
 _HASH_SIZE: Final = Path("/sys/module/nf_conntrack/parameters/hashsize")
 
 
@@ -24,6 +25,24 @@ def apply(conntrack: Conntrack) -> None:
                 path.write_text(str(value))
         except (OSError, ValueError) as error:
             log.warning("%s stays as it is, not %d: %s", path, value, error)
+
+
+def be_liberal() -> bool:
+    """Whether the kernel takes packets for valid that are out of a connection's window."""
+    try:
+        return (_SYSCTLS / "nf_conntrack_tcp_be_liberal").read_text().strip() != "0"
+    except OSError:
+        return False
+
+
+def route_loopback() -> None:
+    """Let what is sent from 127.0.0.1 leave the machine, for NodePorts that are called there."""
+    try:
+        if _ROUTE_LOCALNET.read_text().strip() != "1":
+            log.info("%s is set to 1: NodePorts answer on 127.0.0.1", _ROUTE_LOCALNET)
+            _ROUTE_LOCALNET.write_text("1")
+    except OSError as error:
+        log.warning("NodePorts don't answer on 127.0.0.1: %s", error)
 
 
 def _wanted(conntrack: Conntrack, *, cores: int) -> Iterator[tuple[Path, int]]:

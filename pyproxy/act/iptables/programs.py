@@ -41,12 +41,15 @@ class Programs:
         """Whether the machine has them."""
         return all(shutil.which(self._name(family, verb)) is not None for verb in ("restore", "save"))
 
-    async def restore(self, family: Family, text: str) -> None:
-        """Write what `text` names and leave the rest; each table whole or not at all. Raises RulesetError."""
+    async def restore(self, family: Family, text: str, *, dry: bool = False) -> None:
+        """Write what `text` names and leave the rest; each table whole or not at all. Raises RulesetError.
+
+        A `dry` one only finds out whether it could.
+        """
         if not text:
             return
         program = self._name(family, "restore")
-        code, _, told = await self._run(program, "--noflush", *_WAIT, stdin=text)
+        code, _, told = await self._run(program, *(("--test",) if dry else ()), "--noflush", *_WAIT, stdin=text)
         if code:
             raise errors.RulesetError(f"{program}: {_reason(told)}{_culprit(text, told)}")
 
@@ -57,6 +60,12 @@ class Programs:
         if code:
             raise errors.RulesetError(f"{program}: {_reason(told)}")
         return listed
+
+    async def flavour(self) -> BackEnd:
+        """Which back end a machine's usual programs are."""
+        _, told, _ = await self._run(self._name(Family.IPV4, "restore"), "--version")
+        specific = BackEnd.NFT if "nf_tables" in told else BackEnd.LEGACY
+        return specific if Programs(specific).found(Family.IPV4) else BackEnd.USUAL
 
     def _name(self, family: Family, verb: str) -> str:
         return "-".join(word for word in (_STEMS[family], self.back_end.value, verb) if word)
@@ -80,6 +89,22 @@ class Programs:
             await process.wait()
             raise
         return process.returncode or 0, listed.decode(errors="replace"), told.decode(errors="replace")
+
+
+async def choose() -> Programs:
+    """The back end this machine uses: that of its iptables-restore, or the one that works. Raises RulesetError."""
+    reasons = []
+    for back_end in (BackEnd.USUAL, BackEnd.NFT, BackEnd.LEGACY):
+        programs = Programs(back_end)
+        if not programs.found(Family.IPV4):
+            continue
+        try:
+            await programs.restore(Family.IPV4, "*nat\nCOMMIT\n", dry=True)
+        except errors.RulesetError as error:
+            reasons.append(str(error))
+        else:
+            return Programs(await programs.flavour() if back_end is BackEnd.USUAL else back_end)
+    raise errors.RulesetError("; ".join(reasons) or "no iptables-restore: install the package iptables")
 
 
 def _reason(told: str) -> str:

@@ -6,24 +6,50 @@ from pyproxy.act.iptables.programs import Programs
 from pyproxy.decide.iptables import listing, text
 from pyproxy.decide.iptables.listing import Listing
 from pyproxy.model.address import Family
-from pyproxy.model.iptables import Change
+from pyproxy.model.iptables import ChainId, Change
 
 
 class Writer:
-    """Writes changes with one back end's programs."""
+    """Writes changes with one back end's programs, and knows what it has written."""
 
     def __init__(self, programs: Programs) -> None:
         self.programs = programs
+        self._written: dict[Family, dict[ChainId, int]] = {}
+        self._hooks: dict[Family, frozenset[str]] = {}
+        self._writes = 0
 
     async def apply(self, change: Change) -> None:
         """Write the chains a change names; raises RulesetError."""
-        await self.programs.restore(change.family, text.restore(change))
+        if change.fresh:
+            await self.replace(change)
+            return
+        await self._restore(change, text.restore(change))
+        written = self._written.setdefault(change.family, {})
+        written.update(_digests(change))
+        for chain in change.dropped:
+            written.pop(chain, None)
 
     async def replace(self, whole: Change) -> None:
         """Write everything in one restore, which also removes all other chains of ours; raises RulesetError."""
         there = await self.listing(whole.family)
         stale = there.rules.keys() - whole.chains.keys()
-        await self.programs.restore(whole.family, text.restore(whole, stale=stale, hooked=there.hooked))
+        await self._restore(whole, text.restore(whole, stale=stale, hooked=there.hooked))
+        self._written[whole.family] = _digests(whole)
+        self._hooks[whole.family] = frozenset(text.hooks_of(whole))
+
+    async def agrees(self) -> bool:
+        """Whether all that was written is still there as it was; True when a write comes in between."""
+        for family, written in self._written.items():
+            writes = self._writes
+            there = await self.listing(family)
+            if writes != self._writes:
+                return True
+            hooked = {line for lines in there.hooked.values() for line in lines}
+            if not self._hooks[family] <= hooked:
+                return False
+            if {chain: hash(lines) for chain, lines in there.rules.items()} != written:
+                return False
+        return True
 
     async def listing(self, family: Family) -> Listing:
         """Our chains as they are now; raises RulesetError."""
@@ -36,3 +62,15 @@ class Writer:
             gone = text.restore(Change(family), stale=there.rules, hooked=there.hooked)
             await self.programs.restore(family, gone)
         return bool(there)
+
+    async def _restore(self, change: Change, restored: str) -> None:
+        self._writes += 1  # both before and after: a listing in between is of no use
+        try:
+            await self.programs.restore(change.family, restored)
+        finally:
+            self._writes += 1
+
+
+def _digests(change: Change) -> dict[ChainId, int]:
+    """Of what iptables-save prints for each chain; the text of all would be many times as much."""
+    return {chain: hash(tuple(text.rules_of(chain, rules, change.family))) for chain, rules in change.chains.items()}

@@ -1,9 +1,10 @@
 """Read what iptables-save prints: which chains are somebody's, what they hold, and what leads to them. No I/O."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from pyproxy.model.address import Address, Prefix
 from pyproxy.model.iptables import PREFIX, ChainId, Table
 
 _TABLES: Final = {table.value: table for table in Table}
@@ -33,6 +34,12 @@ class Listing:
 
     def __bool__(self) -> bool:
         return bool(self.rules or self.hooked)
+
+    def by_table(self) -> Iterator[tuple[Table, tuple[str, ...]]]:
+        """All rules, chain by chain, those that lead to ours first."""
+        yield from self.hooked.items()
+        for chain, rules in self.rules.items():
+            yield chain.table, rules
 
 
 def ours(chain: str) -> bool:
@@ -68,6 +75,22 @@ def read(saved: str, owned: Callable[[str], bool]) -> Listing:
     return Listing(
         {chain: tuple(lines) for chain, lines in rules.items()}, {one: tuple(lines) for one, lines in hooked.items()}
     )
+
+
+def about(found: Listing, address: Address | None, port: int) -> Iterator[str]:
+    """The rules for an address and port, or for a NodePort, and those of the chains they lead to."""
+    called = f"-d {Prefix(address, len(address) * 8)} " if address is not None else None
+    for chain, rules in found.rules.items():
+        for rule in rules:
+            if f" --dport {port} " in rule and (called in rule if called is not None else " -d " not in rule):
+                yield f"{chain.table.value}: {rule}"
+                yield from _beyond(found, ChainId(chain.table, _target(rule)), "  ")
+
+
+def _beyond(found: Listing, chain: ChainId, indent: str) -> Iterator[str]:
+    for rule in found.rules.get(chain, ()):
+        yield f"{chain.table.value}: {indent}{rule}"
+        yield from _beyond(found, ChainId(chain.table, _target(rule)), indent + "  ")
 
 
 def _target(rule: str) -> str:

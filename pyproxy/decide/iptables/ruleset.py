@@ -64,7 +64,9 @@ class Ruleset:
         self._count(before, -1)
 
     def take(self) -> Change:
-        """What has changed since the last time."""
+        """What has changed since the last time; everything when other rules of built-in chains have to lead to it."""
+        if shared.hooks(self.policy) != shared.hooks(self._taken_policy):
+            return self.whole()
         chains: Chains = {}
         dropped: list[ChainId] = []
         for name, before in self._before.items():

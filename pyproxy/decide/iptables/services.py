@@ -142,11 +142,11 @@ def _enter(name: PortName, frontend: Frontend, program: Program, policy: Policy)
 
 
 def _balance(name: PortName, slots: tuple[bytes, ...], program: Program, seconds: int) -> Iterator[Rule]:
-    """A remembered endpoint, else one by chance, as often as it has slots.
+    """A remembered endpoint, else one by chance, as often as it has slots, in an order that tells nothing of the past.
 
     Nothing here draws by a hash: of a Maglev table only the shares remain.
     """
-    shares = Counter(slots)
+    shares = dict(sorted(Counter(slots).items()))
     if seconds:
         for backend in shares:
             chain = _endpoint(name, backend)

@@ -158,7 +158,7 @@ def _node_port_guards(policy: Policy) -> list[tuple[Part, ...]]:
 
 
 def _on_loopback(policy: Policy) -> bool:
-    """The kernel never routes ::1 to another machine."""
+    """The kernel never routes what ::1 sends to another machine."""
     return policy.loopback_node_ports and policy.family is Family.IPV4
 
 

@@ -44,9 +44,31 @@ def restore(
     return "".join(f"{line}\n" for line in parts)
 
 
+def saved(whole: Change) -> str:
+    """What iptables-save would print of a change that is all there is, as far as it is ours."""
+    parts: list[str] = []
+    for table in Table:
+        parts += [f"*{table.value}"]
+        parts += [f":{chain.name} - [0:0]" for chain in whole.chains if chain.table is table]
+        parts += [_rule(chain, rule, whole.family) for chain, rule in whole.hooks if chain.table is table]
+        for chain, rules in whole.chains.items():
+            if chain.table is table:
+                parts += rules_of(chain, rules, whole.family)
+    return "".join(f"{line}\n" for line in parts)
+
+
+def hooks_of(change: Change) -> Iterator[str]:
+    """The rules of built-in chains that lead to ours, a line each."""
+    return (_rule(chain, rule, change.family) for chain, rule in change.hooks)
+
+
 def rules_of(chain: ChainId, rules: Iterable[Rule], family: Family) -> Iterator[str]:
     """A chain's rules, a line each."""
-    return (f"-A {chain.name} {_words(rule, family)}" for rule in rules)
+    return (_rule(chain, rule, family) for rule in rules)
+
+
+def _rule(chain: ChainId, rule: Rule, family: Family) -> str:
+    return f"-A {chain.name} {_words(rule, family)}"
 
 
 def _words(rule: Rule, family: Family) -> str:

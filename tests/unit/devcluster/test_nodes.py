@@ -5,7 +5,7 @@ import json
 import pytest
 
 from devcluster import agents, cli, containerd, layout, netns, workload
-from devcluster.spec import Agent, ClusterSpec, Family, NodeSpec, parse_node
+from devcluster.spec import Agent, ClusterSpec, Family, NodeSpec, ProxyMode, parse_node
 
 
 def test_a_dual_stack_nodes_cni_gives_an_address_and_a_route_of_each_family():
@@ -35,6 +35,11 @@ def test_both_proxies_read_one_configuration(agent):
     node = NodeSpec("n1", Agent.NONE, agent)
     assert f"--config={layout.PROXY_CONFIG}" in agents.argv(ClusterSpec(), node, agents.PROXY)
     assert agents.proxy_config(ClusterSpec(family=Family.DUAL), node)["clusterCIDR"] == "198.19.0.0/16,fd00:19::/32"
+
+
+def test_the_proxies_mode_is_the_clusters():
+    modes = [agents.proxy_config(ClusterSpec(proxy_mode=mode), NodeSpec("n1"))["mode"] for mode in ProxyMode]
+    assert modes == ["nftables", "iptables"]
 
 
 def test_a_nodes_kubelet_keeps_its_pods_in_the_nodes_own_cgroup(tmp_path):

@@ -8,7 +8,8 @@ import yaml
 from pyproxy import KUBERNETES_VERSION, cli, flags, translate
 from pyproxy.config import load
 from pyproxy.config.settings import Settings
-from pyproxy.model.options import DetectLocal, NodePorts
+from pyproxy.model.address import Address, Prefix
+from pyproxy.model.options import DetectLocal, Mode, NodePorts
 
 HEAD = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
 
@@ -40,6 +41,35 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
     [
         pytest.param({}, "node_ports", NodePorts(), id="NodePorts answer on the node's own addresses by default"),
         pytest.param({"nodePortAddresses": ["all"]}, "node_ports", NodePorts(False, True), id="all is everywhere"),
+        pytest.param({}, "mode", Mode.NFTABLES, id="nftables is the mode where none is said"),
+        pytest.param({"mode": "iptables"}, "mode", Mode.IPTABLES, id="iptables is the mode where it is said"),
+        pytest.param(
+            {"mode": "iptables", "iptables": {"masqueradeBit": 3}, "nftables": {"masqueradeBit": 4}},
+            "masquerade_bit",
+            3,
+            id="each mode has its own masquerade bit",
+        ),
+        pytest.param(
+            {"mode": "iptables"},
+            "node_ports",
+            NodePorts(primary=False, everywhere_else=True, loopback=True),
+            id="with iptables NodePorts answer everywhere by default",
+        ),
+        pytest.param(
+            {"mode": "iptables", "iptables": {"localhostNodePorts": False}},
+            "node_ports",
+            NodePorts(primary=False, everywhere_else=True),
+            id="with iptables loopback can be left out",
+        ),
+        pytest.param(
+            {"mode": "iptables", "nodePortAddresses": ["10.0.0.0/8"]},
+            "node_ports",
+            NodePorts(primary=False, prefixes=(Prefix(Address(bytes((10, 0, 0, 0))), 8),), everywhere_else=True),
+            id="a prefix without loopback in it leaves loopback out",
+        ),
+        pytest.param(
+            {"mode": "iptables", "iptables": {"minSyncPeriod": "2s"}}, "min_sync_period", 2.0, id="of iptables"
+        ),
         pytest.param({}, "min_sync_period", 0.005, id="a default minimum period holds nothing up"),
         pytest.param({"nftables": {"minSyncPeriod": "2s"}}, "min_sync_period", 2.0, id="one in the file is honoured"),
         pytest.param({"hostnameOverride": "N1"}, "node", "n1", id="node names are lower case"),

@@ -1,0 +1,132 @@
+"""What each mode brings: how rules are decided, written and watched, and how what others left is taken away."""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from pyproxy.act import leftovers, parties
+from pyproxy.act.iptables import programs, writer
+from pyproxy.act.iptables.programs import BackEnd
+from pyproxy.act.nftables.kernel import Kernel
+from pyproxy.act.nftables.writer import Writer
+from pyproxy.decide import ruleset as nftables
+from pyproxy.decide.chains import Policy
+from pyproxy.decide.iptables import ruleset as iptables
+from pyproxy.model import ruleset as rs
+from pyproxy.model.address import Family
+from pyproxy.model.transaction import Transaction
+from pyproxy.observe.edits import Edits
+from pyproxy.observe.tables import Tables
+
+log = logging.getLogger(__name__)
+
+_LARGE = 1000
+T = TypeVar("T")
+
+
+class Mode(Protocol[T]):
+    """One way of holding the rules."""
+
+    @property
+    def writer(self) -> parties.Writer[T]:
+        """What writes them."""
+        ...
+
+    def rules(self, policy: Policy) -> parties.Rules[T]:
+        """A family's ruleset, empty."""
+        ...
+
+    def subscribe(self, touched: Callable[[], None]) -> None:
+        """Be told when somebody else has changed them."""
+        ...
+
+    async def watch(self) -> None:
+        """Look out for that until cancelled."""
+        ...
+
+    async def take_over(self) -> None:
+        """Remove what other modes and a genuine kube-proxy left."""
+        ...
+
+
+class Nftables:
+    """Rules in a table of our own in nf_tables."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._tables = Tables(kernel.port)
+        self.writer = Writer(_Unheard(kernel, self._tables))
+
+    def rules(self, policy: Policy) -> nftables.Ruleset:
+        """A family's ruleset, empty."""
+        return nftables.Ruleset(policy)
+
+    def subscribe(self, touched: Callable[[], None]) -> None:
+        """Be told when somebody else has changed the table."""
+        self._tables.subscribe(touched)
+
+    async def watch(self) -> None:
+        """Listen until cancelled."""
+        await self._tables.run()
+
+    async def take_over(self) -> None:
+        """Remove what else there is: with both, the older rules would win."""
+        await leftovers.remove(self._kernel, but_table=rs.TABLE)
+
+
+class Iptables:
+    """Rules in chains of our own in the tables nat and filter of iptables."""
+
+    def __init__(self, kernel: Kernel, chosen: programs.Programs) -> None:
+        self._kernel = kernel
+        self._back_end = chosen.back_end
+        self.writer = writer.Writer(chosen)
+        # The nft back end's tables are nf_tables: a change of anything there changes the generation.
+        self._edits = Edits(self.writer.agrees, kernel.generation if chosen.back_end is BackEnd.NFT else None)
+
+    def rules(self, policy: Policy) -> iptables.Ruleset:
+        """A family's ruleset, empty."""
+        return iptables.Ruleset(policy)
+
+    def subscribe(self, touched: Callable[[], None]) -> None:
+        """Be told when somebody else has changed our chains."""
+        self._edits.subscribe(touched)
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        await self._edits.run()
+
+    async def take_over(self) -> None:
+        """Remove what else there is."""
+        await leftovers.remove(self._kernel, but_back_end=self._back_end)
+
+
+class _Unheard:
+    """A kernel whose large transactions the monitor of our tables does not hear."""
+
+    def __init__(self, kernel: Kernel, tables: Tables) -> None:
+        self._kernel = kernel
+        self._tables = tables
+
+    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
+        """As the kernel's own."""
+        if transaction.fresh or transaction.size > _LARGE:
+            with self._tables.deaf():
+                self._kernel.apply(transaction, from_nothing=from_nothing)
+        else:
+            self._kernel.apply(transaction, from_nothing=from_nothing)
+
+    def chain_names(self, family: Family) -> set[str]:
+        """As the kernel's own."""
+        return self._kernel.chain_names(family)
+
+    def forget_clients(self, change: Transaction) -> None:
+        """As the kernel's own."""
+        self._kernel.forget_clients(change)
+
+
+async def of_iptables(kernel: Kernel) -> Iptables:
+    """The iptables mode with the back end this machine uses; raises RulesetError when it has none."""
+    chosen = await programs.choose()
+    log.info("iptables of back end %s", chosen.back_end.value or "unknown")
+    return Iptables(kernel, chosen)
