@@ -17,6 +17,7 @@ from nodekit.objects.node import Taint
 from pykubelet import KUBERNETES_VERSION, VERSION, app, errors, flags
 from pykubelet.config import effects, load
 from pykubelet.config.settings import Settings
+from pykubelet.desired.last_known import Keep
 from pykubelet.options import Options
 from pykubelet.serve import explain
 
@@ -79,6 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--node-ip", type=flags.words, default=(), help="this node's addresses, the primary first")
     parser.add_argument("--node-labels", type=_labels, default=(), help="labels to register with: a=b,c=d")
     parser.add_argument("--register-with-taints", type=_taints, default=(), help="key=value:effect,...")
+    parser.add_argument(
+        "--last-known-state",
+        type=_keep,
+        metavar="|".join(keep.value for keep in Keep),
+        default=Keep.ALL,
+        help="what is kept on disk to run Pods again if no API server answers at a start (ours; default: all)",
+    )
     parser.add_argument("-v", "--v", type=int, default=0, help="how much to log")
     parser.add_argument("--version", action="store_true", help="print the Kubernetes version and exit")
     flags.add(parser)
@@ -112,7 +120,16 @@ def _options(given: argparse.Namespace, settings: Settings) -> Options:
         register=settings.register_node,
         verbosity=given.v,
         flags=flags.shown(_parser(), given),
+        last_known=given.last_known_state,
     )
+
+
+def _keep(text: str) -> Keep:
+    try:
+        return Keep(text)
+    except ValueError as error:
+        known = ", ".join(keep.value for keep in Keep)
+        raise argparse.ArgumentTypeError(f"expected one of {known}, got {text!r}") from error
 
 
 def _labels(text: str) -> tuple[tuple[str, str], ...]:

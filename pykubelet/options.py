@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nodekit.objects.node import Taint
+from pykubelet.desired.last_known import Keep
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,3 +26,4 @@ class Options:
     register: bool = True
     verbosity: int = 0
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    last_known: Keep = Keep.ALL

@@ -12,9 +12,10 @@ from pykubelet.act.volumes.csi import CSIVolumes
 from pykubelet.act.volumes.csi_data import CSIData
 from pykubelet.act.volumes.issuers import Issuers
 from pykubelet.act.volumes.pod_certificates import PodCertificates
-from pykubelet.act.volumes.tokens import Tokens
+from pykubelet.act.volumes.tokens import Token, Tokens
 from pykubelet.decide import downward, references
 from pykubelet.desired.csi_drivers import CSIDrivers
+from pykubelet.desired.last_known import LastKnown
 from pykubelet.desired.referenced import Referenced
 from pykubelet.desired.trust_bundles import TrustBundles
 from pykubelet.model.ids import Uid
@@ -39,15 +40,16 @@ class Storage:
         wake: Callable[[Uid], None],
         changed: Callable[[Callable[[Pod], bool]], None],
         memory: int,
+        known: LastKnown,
     ) -> None:
         referenced, events = api
         self._changed = changed
         now = _epoch(SystemClock())
         self.trust_bundles = TrustBundles(client, changed=self._trust_bundles_changed)
         self.certificates = PodCertificates(client, node=options.node_name, recorder=events, wake=wake, now=now)
-        tokens = Tokens(client, now=now)
+        tokens = Tokens(client, now=now, shelf=lambda uid: known.tokens(uid, Token))
         issuers = Issuers(tokens, self.trust_bundles, self.certificates)
-        self.csi_drivers = CSIDrivers(client)
+        self.csi_drivers = CSIDrivers(client, known.csi_drivers())
         self.plugins = Plugins(options.root / "plugins_registry")
         self.plugins.subscribe(self._plugins_changed)
         data = CSIData(options.root, node=options.node_name)

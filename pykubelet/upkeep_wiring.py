@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from nodekit.aio.clock import SystemClock
+from nodekit.kube.shelf import Shelves
 from pykubelet.act.cgroups import Cgroups
 from pykubelet.act.files import PodFiles
 from pykubelet.act.housekeeping import Housekeeping, Places
@@ -32,6 +33,7 @@ class Upkeep:
         *,
         services: tuple[runtime_api.RuntimeService, runtime_api.ImageService],
         holds: tuple[VolumeManager, PodFiles, Cgroups],
+        shelves: Shelves,
         seen: tuple[RuntimeView, Recorder],
         known: Callable[[Uid], bool],
     ) -> None:
@@ -40,7 +42,7 @@ class Upkeep:
         clock = SystemClock()
         self._period = settings.container_log_monitor_interval
         places = Places(logs=Path(settings.pod_logs_dir), log_links=LOG_LINKS)
-        self._housekeeping = Housekeeping(*holds, known=known, places=places, clock=clock)
+        self._housekeeping = Housekeeping(*holds, shelves, known=known, places=places, clock=clock)
         self._logs = LogRotation(
             runtime,
             containers=view.containers,

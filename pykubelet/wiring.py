@@ -42,6 +42,7 @@ from pykubelet.decide import (
 )
 from pykubelet.decide.admission import Rejected
 from pykubelet.desired.apiserver import ApiPods
+from pykubelet.desired.last_known import LastKnown
 from pykubelet.desired.merge import Desired
 from pykubelet.desired.own_node import OwnNode
 from pykubelet.desired.referenced import Referenced
@@ -95,24 +96,29 @@ class PodLoop:
         self.refuses_all: Callable[[], Rejected | None] = lambda: None
         """Why no Pod may come at all."""
         self._messages = TerminationMessages()
-        self.node = OwnNode(client, name=options.node_name)
+        self.known = known = LastKnown(options.root, options.last_known)
+        self.node = OwnNode(client, name=options.node_name, shelf=known.node())
         self.events = events = Recorder(client, self.node, clock=clock)
         self.desired = Desired(wake=self._wake)
-        self.api_pods = ApiPods(client, self.desired, node_name=options.node_name, is_echo=self._is_echo)
+        self.api_pods = ApiPods(
+            client, self.desired, node_name=options.node_name, is_echo=self._is_echo, shelf=known.pods()
+        )
         self.static_pods = StaticPods(
             Path(settings.static_pod_path) if settings.static_pod_path else None,
             self.desired,
             node_name=options.node_name,
             period=settings.file_check_frequency,
         )
-        self.referenced = Referenced(client, wake=self._content_changed)
-        self.services = Services(client)
+        self.referenced = Referenced(client, wake=self._content_changed, shelf=known.referenced)
+        self.services = Services(client, known.services())
         self.view = RuntimeView(runtime, wake=self._wake)
         self.relist = Relist(self.view)
         self._caller = Caller(runtime)
         self.probes = Probes(self._caller, events, wake=self._wake, clock=clock)
         self.mirrors = Mirrors(client, self.api_pods, self.desired, node=self.node, clock=clock)
         self.reporter = Reporter(client, self.api_pods, self.mirrors, clock=clock)
+        self.api_pods.last_status = self.reporter.last
+        self.reporter.on_publish.append(lambda *_: self.api_pods.status_changed())
         cgroup_files = CgroupFiles()
         self.cgroups = Cgroups(
             settings.cgroup_root or "/",
@@ -133,13 +139,14 @@ class PodLoop:
             wake=self._content_changed,
             changed=self._contents_changed,
             memory=memory,
+            known=known,
         )
         volumes = self.storage.volumes
         self.devices = DeviceLoop(
             options, keeps=self._may_hold, active=self._active, named=self._named, wake=self._wake
         )
         devices = self.devices.devices
-        self.runtime_classes = RuntimeClasses(client)
+        self.runtime_classes = RuntimeClasses(client, known.runtime_classes())
         isolation = PodIsolation(
             self.runtime_classes,
             UserNamespaces(options.root, ids=subordinate_ids(), per_pod=_ids_per_pod(settings)),
@@ -197,6 +204,7 @@ class PodLoop:
             settings,
             services=services,
             holds=(volumes, files, self.cgroups),
+            shelves=known.shelves,
             seen=(self.view, events),
             known=self._is_known,
         )
@@ -218,6 +226,7 @@ class PodLoop:
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:
         """Have it all run."""
         start = functools.partial(tasks.start, restart=restart)
+        start("last-known", self.known.shelves.run)
         start("events", self.events.run)
         start("own-node", self.node.run)
         start("mirrors", self.mirrors.run)

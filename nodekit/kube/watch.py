@@ -12,6 +12,7 @@ import msgspec
 from nodekit.aio.backoff import Backoff
 from nodekit.kube import errors
 from nodekit.kube.client import EVERYTHING, Client, Selection, WatchLine
+from nodekit.kube.shelf import Shelf
 from nodekit.objects import base, codec, meta, status
 from nodekit.objects.resource import Resource
 
@@ -73,19 +74,29 @@ class Reflector(Generic[T, V]):
     """Mirrors the selected objects of a kind into `store`, each as `keep(object)`; None from `keep` leaves it out.
 
     Callbacks are told of every change after the store shows it, in order, from the event loop. `synced` is set once the
-    first list is in the store.
+    store may be used: it holds the first list, or what the shelf has while no server answers. `fresh` is set by a list
+    alone.
     """
 
     def __init__(
-        self, client: Client, resource: Resource[T], *, keep: Callable[[T], V | None], selection: Selection = EVERYTHING
+        self,
+        client: Client,
+        resource: Resource[T],
+        *,
+        keep: Callable[[T], V | None],
+        selection: Selection = EVERYTHING,
+        shelf: Shelf[V] | None = None,
     ) -> None:
         self.store: Store[V] = Store()
         self.synced = asyncio.Event()
+        self.fresh = asyncio.Event()
+        self.shelved: Callable[[], Mapping[meta.Key, V]] = lambda: self.store
         self.failing_since: float | None = None  # loop time; None while the watch works
         self._client = client
         self._resource = resource
         self._keep = keep
         self._selection = selection
+        self._shelf = shelf
         self._callbacks: list[Callable[[Change[V]], None]] = []
         self._version = ""  # empty: a list is due
 
@@ -118,6 +129,8 @@ class Reflector(Generic[T, V]):
                     failures = 0
                 failures += 1
                 self._note_failure(error, failures)
+                if error.transient and not self.synced.is_set():
+                    self._recall()
             await self._pause(_BACKOFF.delay(failures, random=random.random))
 
     async def _pause(self, delay: float) -> None:
@@ -136,6 +149,22 @@ class Reflector(Generic[T, V]):
         if failures & (failures - 1) == 0:
             level = logging.INFO if failures == 1 else logging.WARNING
             log.log(level, "%s: not up to date: %s", self._resource.plural, error)
+
+    def remember(self) -> None:
+        """Have the shelf hold what is so now; it is told of every change of the store without being asked."""
+        # Before a server has answered, the shelf is the only one who knows anything.
+        if self._shelf is not None and self.synced.is_set():
+            self._shelf.keep(self.shelved)
+
+    def _recall(self) -> None:
+        """Go on from what was known last."""
+        known = self._shelf.load() if self._shelf is not None else None
+        if known is None:
+            return
+        log.warning("%s: no API server answers: going on with the %d last known", self._resource.plural, len(known))
+        self.store._items = known
+        self._tell(*(Change(key, None, item) for key, item in known.items()))
+        self.synced.set()
 
     async def _list(self) -> None:
         before = self.store._items
@@ -156,6 +185,8 @@ class Reflector(Generic[T, V]):
         self._works()
         self._tell(*gone, *here)
         self.synced.set()
+        self.fresh.set()
+        self.remember()
 
     async def _watch(self) -> None:
         query = {
@@ -224,6 +255,7 @@ class Reflector(Generic[T, V]):
         old = self.store._items.get(key)
         self.store._items[key] = new
         self._tell(Change(key, old, new))
+        self.remember()
 
     def _remove(self, item: _Identified) -> None:
         self._version = item.metadata.resource_version
@@ -233,6 +265,7 @@ class Reflector(Generic[T, V]):
         old = self.store._items.pop(key, None)
         if old is not None:
             self._tell(Change(key, old, None))
+            self.remember()
 
     def _tell(self, *changes: Change[V]) -> None:
         for change in changes:
@@ -253,6 +286,8 @@ class Reflector(Generic[T, V]):
         )
 
 
-def whole(client: Client, resource: Resource[T], *, selection: Selection = EVERYTHING) -> Reflector[T, T]:
+def whole(
+    client: Client, resource: Resource[T], *, selection: Selection = EVERYTHING, shelf: Shelf[T] | None = None
+) -> Reflector[T, T]:
     """A reflector that keeps the objects as they are."""
-    return Reflector(client, resource, keep=lambda item: item, selection=selection)
+    return Reflector(client, resource, keep=lambda item: item, selection=selection, shelf=shelf)

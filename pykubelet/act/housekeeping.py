@@ -1,4 +1,4 @@
-"""Removes what Pods that nobody knows any more left on this machine: folders, mounts, cgroups, links to logs."""
+"""Removes what Pods that nobody knows any more left here: folders, mounts, cgroups, links to logs, what was kept."""
 
 import dataclasses
 import logging
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from nodekit.aio.clock import Clock
+from nodekit.kube.shelf import Shelves
 from pykubelet.act.cgroups import Cgroups
 from pykubelet.act.files import PodFiles
 from pykubelet.act.volumes import VolumeManager
@@ -39,6 +40,7 @@ class Housekeeping:
         volumes: VolumeManager,
         files: PodFiles,
         cgroups: Cgroups,
+        shelves: Shelves,
         *,
         known: Callable[[Uid], bool],
         places: Places,
@@ -47,6 +49,7 @@ class Housekeeping:
         self._volumes = volumes
         self._files = files
         self._cgroups = cgroups
+        self._shelves = shelves
         self._known = known
         self._places = places
         self._clock = clock
@@ -75,6 +78,7 @@ class Housekeeping:
             except (OSError, PodError) as error:
                 log.warning("what Pod %s left here stays for now: %s", uid, error)
         self._suspects = unknown
+        self._shelves.sweep()
         unlink_dangling(self._places.log_links)
 
 

@@ -1,16 +1,21 @@
 """The Pods the API server has bound to this node, mirrored into the desired state; mirror Pods are kept apart."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
+
+import msgspec
 
 from nodekit.kube import watch
 from nodekit.kube.client import Client, Selection
+from nodekit.kube.shelf import Shelf
 from nodekit.objects import meta
+from pykubelet.decide import status_merge
 from pykubelet.desired.merge import Desired, Source
 from pykubelet.model.ids import Uid
 from pykubelet.model.kinds import PODS
 from pykubelet.model.pod import Pod
+from pykubelet.model.status import PodStatus
 
 MIRROR: Final = "kubernetes.io/config.mirror"
 """The annotation of an API object that only shows a static Pod. Source: pkg/kubelet/types.ConfigMirrorAnnotationKey."""
@@ -21,16 +26,26 @@ log = logging.getLogger(__name__)
 class ApiPods:
     """Run it as a task. `mirrors` holds this node's mirror Pods by name.
 
-    `is_echo(pod)` tells a state of a Pod that only came about by our own report of its status.
+    `is_echo(pod)` tells a state of a Pod that only came about by our own report of its status. The Pods are kept on the
+    shelf, each with the status that `last_status(uid)` gives: the API may not have it yet.
     """
 
     def __init__(
-        self, client: Client, desired: Desired, *, node_name: str, is_echo: Callable[[Pod], bool] = lambda pod: False
+        self,
+        client: Client,
+        desired: Desired,
+        *,
+        node_name: str,
+        is_echo: Callable[[Pod], bool] = lambda pod: False,
+        shelf: Shelf[Pod] | None = None,
     ) -> None:
         self._desired = desired
         self._is_echo = is_echo
-        self._reflector = watch.whole(client, PODS, selection=Selection(fields=f"spec.nodeName={node_name}"))
+        selection = Selection(fields=f"spec.nodeName={node_name}")
+        self._reflector = watch.whole(client, PODS, selection=selection, shelf=shelf)
         self._reflector.subscribe(self._changed)
+        self._reflector.shelved = self._shelved
+        self.last_status: Callable[[Uid], PodStatus | None] = lambda _: None
 
     @property
     def failing(self) -> bool:
@@ -40,7 +55,7 @@ class ApiPods:
     @property
     def synced(self) -> bool:
         """Whether the API has been asked: only then does no answer for a name mean that there is no such Pod."""
-        return self._reflector.synced.is_set()
+        return self._reflector.fresh.is_set()
 
     def mirror(self, key: meta.Key) -> Pod | None:
         """The mirror Pod of this name, if the API has one."""
@@ -60,9 +75,20 @@ class ApiPods:
         await self._reflector.run()
 
     async def wait_synced(self) -> None:
-        """Wait for the first list, then say that this source is complete."""
-        await self._reflector.synced.wait()
+        """Wait for the first list, then say that this source is complete: what was last known may not be."""
+        await self._reflector.fresh.wait()
         self._desired.source_synced(Source.API)
+
+    def status_changed(self) -> None:
+        """Have the last statuses kept."""
+        self._reflector.remember()
+
+    def _shelved(self) -> Mapping[meta.Key, Pod]:
+        return {key: self._with_status(pod) for key, pod in self._reflector.store.items()}
+
+    def _with_status(self, pod: Pod) -> Pod:
+        told = self.last_status(pod.uid)
+        return pod if told is None else msgspec.structs.replace(pod, status=status_merge.of(pod, told, pod.status))
 
     def _changed(self, change: watch.Change[Pod]) -> None:
         old, new = change.old, change.new

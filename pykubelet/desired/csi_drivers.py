@@ -2,6 +2,7 @@
 
 from nodekit.kube import watch
 from nodekit.kube.client import Client
+from nodekit.kube.shelf import Shelf
 from nodekit.objects.meta import Key
 from pykubelet.model.storage import CSI_DRIVERS, CSIDriverSpec
 
@@ -9,8 +10,8 @@ from pykubelet.model.storage import CSI_DRIVERS, CSIDriverSpec
 class CSIDrivers:
     """Run it as a task."""
 
-    def __init__(self, client: Client) -> None:
-        self._reflector = watch.Reflector(client, CSI_DRIVERS, keep=lambda found: found.spec)
+    def __init__(self, client: Client, shelf: Shelf[CSIDriverSpec] | None = None) -> None:
+        self._reflector = watch.Reflector(client, CSI_DRIVERS, keep=lambda found: found.spec, shelf=shelf)
 
     async def run(self) -> None:
         """Mirror until cancelled."""

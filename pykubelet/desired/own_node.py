@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from nodekit.kube import watch
 from nodekit.kube.client import Client, Selection
+from nodekit.kube.shelf import Shelf
 from nodekit.objects import meta
 from nodekit.objects.node import NODES, Node
 
@@ -14,10 +15,11 @@ log = logging.getLogger(__name__)
 class OwnNode:
     """Run it as a task. `current` is None until the object is seen, and after somebody deleted it."""
 
-    def __init__(self, client: Client, *, name: str) -> None:
+    def __init__(self, client: Client, *, name: str, shelf: Shelf[Node] | None = None) -> None:
         self.name = name
         self._key = meta.Key("", name)
-        self._reflector = watch.whole(client, NODES, selection=Selection(fields=f"metadata.name={name}"))
+        selection = Selection(fields=f"metadata.name={name}")
+        self._reflector = watch.whole(client, NODES, selection=selection, shelf=shelf)
 
     @property
     def current(self) -> Node | None:
@@ -27,7 +29,7 @@ class OwnNode:
     @property
     def synced(self) -> bool:
         """Whether the API has been asked: only then does None mean that there is no such Node."""
-        return self._reflector.synced.is_set()
+        return self._reflector.fresh.is_set()
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Be told whenever it came, changed or went."""
@@ -38,5 +40,5 @@ class OwnNode:
         await self._reflector.run()
 
     async def wait_synced(self) -> None:
-        """Wait until the API has answered once."""
+        """Wait until the API has answered once, or the Node it last told of is taken for it."""
         await self._reflector.synced.wait()

@@ -10,6 +10,7 @@ from typing import Any
 
 from nodekit.kube import watch
 from nodekit.kube.client import Client, Selection
+from nodekit.kube.shelf import Shelf
 from nodekit.objects.meta import Key
 from pykubelet.decide.references import Reference, Referred
 from pykubelet.model.ids import Uid
@@ -19,16 +20,23 @@ from pykubelet.model.kinds import CONFIG_MAPS, SECRETS, ConfigMapOrNot, Missing,
 @dataclasses.dataclass(slots=True)
 class _Watched:
     reflector: watch.Reflector[Any, Any]
+    shelf: Shelf[Any] | None
     task: asyncio.Task[None]
     holders: set[Uid]
 
 
 class Referenced:
-    """`wake(uid)` is called for each Pod that holds an object that came, changed or went, or was found missing."""
+    """`wake(uid)` is called for each Pod that holds an object that came, changed or went, or was found missing.
 
-    def __init__(self, client: Client, *, wake: Callable[[Uid], None]) -> None:
+    `shelf(reference)` is where an object is kept for a start without API server, None if it is not.
+    """
+
+    def __init__(
+        self, client: Client, *, wake: Callable[[Uid], None], shelf: Callable[[Reference], Shelf[Any] | None]
+    ) -> None:
         self._client = client
         self._wake = wake
+        self._shelf = shelf
         self._watched: dict[Reference, _Watched] = {}
         self._held: dict[Uid, frozenset[Reference]] = {}
 
@@ -89,10 +97,11 @@ class Referenced:
         if watched is None:
             resource: Any = CONFIG_MAPS if reference.kind is Referred.CONFIG_MAP else SECRETS
             selection = Selection(namespace=reference.key.namespace, fields=f"metadata.name={reference.key.name}")
-            reflector = watch.whole(self._client, resource, selection=selection)
+            shelf = self._shelf(reference)
+            reflector = watch.whole(self._client, resource, selection=selection, shelf=shelf)
             reflector.subscribe(lambda _: self._tell(reference))
             task = asyncio.create_task(self._mirror(reference, reflector), name=f"watch {reference}")
-            watched = self._watched[reference] = _Watched(reflector, task, set())
+            watched = self._watched[reference] = _Watched(reflector, shelf, task, set())
         return watched
 
     async def _mirror(self, reference: Reference, reflector: watch.Reflector[Any, Any]) -> None:
@@ -114,4 +123,6 @@ class Referenced:
         watched.holders.discard(uid)
         if not watched.holders:
             watched.task.cancel()
+            if watched.shelf is not None:
+                watched.shelf.remove()
             del self._watched[reference]

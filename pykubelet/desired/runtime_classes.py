@@ -2,6 +2,7 @@
 
 from nodekit.kube import watch
 from nodekit.kube.client import Client
+from nodekit.kube.shelf import Shelf
 from nodekit.objects.meta import Key
 from pykubelet.model.kinds import RUNTIME_CLASSES, RuntimeClass
 
@@ -9,9 +10,9 @@ from pykubelet.model.kinds import RUNTIME_CLASSES, RuntimeClass
 class RuntimeClasses:
     """Run it as a task. Only the handlers are kept."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, shelf: Shelf[str] | None = None) -> None:
         self._reflector: watch.Reflector[RuntimeClass, str] = watch.Reflector(
-            client, RUNTIME_CLASSES, keep=lambda found: found.handler
+            client, RUNTIME_CLASSES, keep=lambda found: found.handler, shelf=shelf
         )
 
     @property

@@ -2,14 +2,15 @@
 
 from nodekit.kube import watch
 from nodekit.kube.client import Client
+from nodekit.kube.shelf import Shelf
 from pykubelet.model.kinds import SERVICES, Service
 
 
 class Services:
     """Run it as a task. Only what environments need is kept, as there may be thousands."""
 
-    def __init__(self, client: Client) -> None:
-        self._reflector = watch.Reflector(client, SERVICES, keep=_with_address)
+    def __init__(self, client: Client, shelf: Shelf[Service] | None = None) -> None:
+        self._reflector = watch.Reflector(client, SERVICES, keep=_with_address, shelf=shelf)
 
     @property
     def synced(self) -> bool:

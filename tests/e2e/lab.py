@@ -5,11 +5,12 @@ import http.client
 import json
 import os
 import re
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from devcluster import netns
+from devcluster import cgroups, netns
 from devcluster.api import Cluster, Node
 
 SOURCE = ("pause", "3.10.2")
@@ -99,3 +100,24 @@ def pod_cgroups(node: Node) -> Iterator[str]:
     for folder in (root, root / "burstable", root / "besteffort"):
         if folder.is_dir():
             yield from (entry.name for entry in os.scandir(folder) if entry.name.startswith("pod"))
+
+
+def power_off(node: Node) -> None:
+    """What is left of a node whose machine lost its power: what lies on its disk."""
+    for part in ("kubelet", "proxy", "containerd"):
+        node.stop(part, sign=signal.SIGKILL)
+    cgroups.kill(node.cgroup_root)
+    table = node.exec("cat", "/proc/self/mountinfo").splitlines()
+    gone = ("/run/containerd/", "/run/netns/", "/var/lib/kubelet/")
+    points = [point for line in table if (point := line.split()[4]).startswith(gone)]
+    for point in reversed(points):
+        node.exec("umount", "-l", point)
+    node.exec("sh", "-c", "rm -rf /run/containerd/* /run/netns/*")
+    cgroups.remove(f"{node.cgroup_root}/kubepods")
+
+
+def power_on(node: Node) -> None:
+    """Start it again; nobody waits for it to be Ready, as there may be no API server."""
+    node.start("containerd")
+    node.start("proxy", wait=False)
+    node.start("kubelet", wait=False)

@@ -8,13 +8,17 @@ from typing import NamedTuple
 
 from nodekit.kube import errors
 from nodekit.kube.client import Client
+from nodekit.kube.shelf import Shelf
 from nodekit.objects.base import Object
+from nodekit.objects.meta import Key
 from pykubelet.decide.volume_content import ContentError
 from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
 from pykubelet.model.storage import TokenAudience
 
 MAX_AGE = 24 * 3600.0
+RETRY = 30.0
+"""Seconds until a token that could not be renewed is asked for again; it goes on being used meanwhile."""
 _JITTER = 10.0
 
 
@@ -49,19 +53,29 @@ class _Key(NamedTuple):
     seconds: int
 
 
-class _Token(NamedTuple):
+class Token(NamedTuple):
+    """A token, and when (epoch seconds) it is to be renewed and ends."""
+
     text: str
     renew_at: float
     expires: float
 
 
 class Tokens:
-    """`now()` gives epoch seconds."""
+    """`now()` gives epoch seconds. `shelf(uid)` is where a Pod's tokens are kept for a start without API server."""
 
-    def __init__(self, client: Client, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        now: Callable[[], float],
+        shelf: Callable[[Uid], Shelf[Token] | None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._now = now
-        self._kept: dict[_Key, _Token] = {}
+        self._shelf = shelf
+        self._shelves: dict[Uid, Shelf[Token]] = {}
+        self._kept: dict[_Key, Token] = {}
 
     async def get(self, pod: Pod, *, audience: str, seconds: int) -> str:
         """A token bound to this Pod; ContentError when there is none, an old one while the API server is away."""
@@ -84,20 +98,40 @@ class Tokens:
     def forget(self, uid: Uid) -> None:
         for key in [key for key in self._kept if key.uid == uid]:
             del self._kept[key]
+        if (shelf := self._shelves.pop(uid, None)) is not None:
+            shelf.remove()
 
-    async def _have(self, pod: Pod, key: _Key) -> _Token:
+    async def _have(self, pod: Pod, key: _Key) -> Token:
         kept = self._kept.get(key)
         if kept is not None and self._now() < kept.renew_at:
             return kept
         try:
             fresh = self._kept[key] = await self._request(pod, key)
         except errors.ApiError as error:
-            if kept is not None:
-                return kept
-            raise ContentError(f"failed to fetch token: {error}") from error
+            kept = kept or self._recalled(key)
+            if kept is None:
+                raise ContentError(f"failed to fetch token: {error}") from error
+            self._kept[key] = kept._replace(renew_at=self._now() + RETRY)
+            return kept
+        if (shelf := self._shelf_of(pod.uid)) is not None:
+            shelf.keep(lambda: self._of(pod.uid))
         return fresh
 
-    async def _request(self, pod: Pod, key: _Key) -> _Token:
+    def _recalled(self, key: _Key) -> Token | None:
+        """What a process before us was given."""
+        shelf = self._shelf_of(key.uid)
+        known = shelf.load() if shelf is not None else None
+        return known.get(_shelf_key(key)) if known else None
+
+    def _of(self, uid: Uid) -> dict[Key, Token]:
+        return {_shelf_key(key): token for key, token in self._kept.items() if key.uid == uid}
+
+    def _shelf_of(self, uid: Uid) -> Shelf[Token] | None:
+        if uid not in self._shelves and (made := self._shelf(uid)) is not None:
+            self._shelves[uid] = made
+        return self._shelves.get(uid)
+
+    async def _request(self, pod: Pod, key: _Key) -> Token:
         meta = pod.metadata
         account = pod.spec.service_account_name or "default"
         body = TokenRequest(
@@ -117,4 +151,8 @@ class Tokens:
         # Renewed after 80 % of its life or a day, as applications that read the file again expect; spread a little.
         jitter = random.uniform(0, _JITTER)
         renew = min(end - 0.2 * granted, end - granted + MAX_AGE) - jitter
-        return _Token(answer.status.token, renew, end)
+        return Token(answer.status.token, renew, end)
+
+
+def _shelf_key(key: _Key) -> Key:
+    return Key(key.audience, str(key.seconds))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nodekit.aio.clock import SystemClock
+from nodekit.kube.shelf import Shelves
 from pykubelet.act.files import PodFiles
 from pykubelet.act.housekeeping import Housekeeping, Places
 from pykubelet.model.ids import Uid
@@ -42,6 +43,7 @@ async def test_leftovers_go_at_the_second_look(tmp_path: Path) -> None:
         volumes,  # type: ignore[arg-type]
         files,
         cgroups,  # type: ignore[arg-type]
+        Shelves(tmp_path / "kept"),
         known=lambda uid: uid == "known",
         places=Places(logs=logs, log_links=links),
         clock=SystemClock(),
