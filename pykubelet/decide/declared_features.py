@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 _DEFAULTS: Final[Mapping[str, bool]] = {
+    "ExtendWebSocketsToKubelet": True,
     "InPlacePodLevelResourcesVerticalScaling": True,
     "InPlacePodVerticalScalingInitContainers": True,
     "RestartAllContainersOnContainerExits": True,

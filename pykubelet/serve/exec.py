@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from pykubelet.cri import errors as cri_errors
 from pykubelet.cri import runtime_api
 from pykubelet.model import observed, runtime_config
 from pykubelet.model.ids import ContainerId, SandboxId
 from pykubelet.model.pod import Pod
-from pykubelet.serve import lookup, tunnel
+from pykubelet.serve import lookup, tunnel, websocket
+from pykubelet.serve.traffic import Traffic
 
 CONTAINER = "/{namespace}/{pod}/{container}"
 CONTAINER_BY_UID = "/{namespace}/{pod}/{uid}/{container}"
@@ -37,6 +39,19 @@ def streams(query: Mapping[str, str]) -> runtime_config.Streams:
     return wanted
 
 
+def forwarded(headers: Mapping[str, str], query: MultiMapping[str]) -> tuple[int, ...]:
+    """The ports that a plain WebSocket is for; SPDY says them stream by stream. Refused if they are none."""
+    if headers.get("Upgrade", "").lower() != "websocket":
+        return ()
+    words = [word for text in query.getall("port", []) for word in text.split(",")]
+    if not words:
+        raise Refused(400, 'query parameter "port" is required')
+    for word in words:
+        if not (word.isascii() and word.isdigit() and 0 < int(word) < 1 << 16):
+            raise Refused(400, f'unable to parse "{word}" as a port')
+    return tuple(int(word) for word in words)
+
+
 def status_of(error: cri_errors.CriError) -> int:
     """The HTTP status for a failed call to the runtime."""
     match error:
@@ -54,9 +69,11 @@ def _full_name(pod: Pod) -> str:
 class Commands:
     """The endpoints."""
 
-    def __init__(self, pods: lookup.Pods, runtime: runtime_api.RuntimeService) -> None:
+    def __init__(self, pods: lookup.Pods, runtime: runtime_api.RuntimeService, websockets: Traffic | None) -> None:
+        """`websockets` counts those that are understood here; None leaves all of them to the runtime."""
         self._pods = pods
         self._runtime = runtime
+        self._websockets = websockets
 
     def routes(self) -> list[web.RouteDef]:
         """GET as well as POST: a WebSocket begins with a GET."""
@@ -82,6 +99,9 @@ class Commands:
             return web.Response(status=refusal.status, text=str(refusal))
         except cri_errors.CriError as error:
             return web.Response(status=status_of(error), text=error.said)
+        if self._websockets and websocket.offers(request, websocket.COMMANDS):
+            self._websockets.websocket("exec")
+            return await websocket.command(request, url, wanted)
         return await tunnel.through(request, url)
 
     async def attach(self, request: web.Request) -> web.StreamResponse:
@@ -98,22 +118,27 @@ class Commands:
             return web.Response(status=refusal.status, text=str(refusal))
         except cri_errors.CriError as error:
             return web.Response(status=status_of(error), text=error.said)
+        if self._websockets and websocket.offers(request, websocket.COMMANDS):
+            self._websockets.websocket("attach")
+            return await websocket.command(request, url, wanted)
         return await tunnel.through(request, url)
 
     async def port_forward(self, request: web.Request) -> web.StreamResponse:
+        carried = self._websockets if websocket.offers(request, websocket.PORTS) else None
         try:
-            ports = [int(port) for text in request.query.getall("port", []) for port in text.split(",")]
+            ports = () if carried else forwarded(request.headers, request.query)
             pod = self._pod(request)
             if request.match_info.get("uid", pod.uid) != pod.uid:
                 raise Refused(404, "pod not found")
             sandbox = await self._sandbox(pod)
             url = await self._runtime.port_forward_url(sandbox, ports=ports)
-        except ValueError:
-            return web.Response(status=400, text="port must be a number")
         except Refused as refusal:
             return web.Response(status=refusal.status, text=str(refusal))
         except cri_errors.CriError as error:
             return web.Response(status=status_of(error), text=error.said)
+        if carried:
+            carried.websocket("portforward")
+            return await websocket.ports(request, url)
         return await tunnel.through(request, url)
 
     async def run(self, request: web.Request) -> web.StreamResponse:

@@ -11,9 +11,14 @@ from aiohttp.typedefs import Handler
 from nodekit.kube import errors as kube_errors
 from pykubelet.serve import authn, authz, paths
 from pykubelet.serve.identity import Distrusted, Identity
+from pykubelet.serve.traffic import Traffic
 
 SHUTDOWN = 2.0
 """Seconds that open requests are given at the end."""
+LINE_LIMIT = 1 << 20
+"""Bytes of a request's first line, which has all of a command's words: as many as the genuine kubelet takes in all."""
+FIELD_LIMIT = 1 << 16
+"""Bytes of one header: a token can be long."""
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 IDENTITY = web.RequestKey("identity", Identity)
 
@@ -61,10 +66,19 @@ class Disabled:
         return web.Response(status=405, text="Debug endpoints are disabled.\n")
 
 
-def application(routes: Iterable[web.RouteDef], *, guard: Guard | None) -> web.Application:
+def application(
+    routes: Iterable[web.RouteDef], *, guard: Guard | None, traffic: Traffic | None = None
+) -> web.Application:
     """The endpoints, with the genuine kubelet's words where there is none. Without a guard anybody may ask."""
     routes = list(routes)
     known = paths.of(route.path for route in routes)
+
+    @web.middleware
+    async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if traffic is None:
+            return await handler(request)
+        with traffic.request(request.method, request.path, guarded=guard is not None):
+            return await handler(request)
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -83,7 +97,7 @@ def application(routes: Iterable[web.RouteDef], *, guard: Guard | None) -> web.A
             allowed = ", ".join(sorted(error.allowed_methods))
             return web.Response(status=405, text="405: Method Not Allowed", headers={"Allow": allowed})
 
-    app = web.Application(middlewares=[guarded])
+    app = web.Application(middlewares=[counted, guarded])
     app.add_routes(routes)
     return app
 
@@ -94,7 +108,14 @@ async def listening(app: web.Application, address: str, port: int, *, tls: ssl.S
 
     An empty address or `0.0.0.0` is every address, IPv6 too where there is.
     """
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN,
+        max_line_size=LINE_LIMIT,
+        max_field_size=FIELD_LIMIT,
+    )
     await runner.setup()
     try:
         host = None if address in ("", "0.0.0.0", "::") else address

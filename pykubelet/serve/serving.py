@@ -26,6 +26,7 @@ from pykubelet.serve.metrics import Metrics, Source
 from pykubelet.serve.pods import Pods, RunningPods
 from pykubelet.serve.reviews import ApiReviews
 from pykubelet.serve.system_logs import SystemLogs
+from pykubelet.serve.traffic import Traffic
 from pykubelet.serve.zpages import Flagz, Statusz
 
 _LISTED = ("/configz", "/debug", "/flagz", "/healthz", "/metrics")
@@ -107,13 +108,14 @@ def open_endpoints(host: Host, health: Health) -> list[Endpoint]:
     return [health, Pods(host.pods), Metrics(host.metrics, sources=sources), *host.more]
 
 
-def debug_endpoints(settings: Settings, host: Host) -> list[Endpoint]:
+def debug_endpoints(settings: Settings, host: Host, traffic: Traffic) -> list[Endpoint]:
     """What enableDebuggingHandlers stands for."""
     if not settings.enable_debugging_handlers:
         return [server.Disabled()]
+    gates = settings.feature_gates
     return [
-        Logs(host.pods, host.runtime, split=settings.feature_gates.get("PodLogsQuerySplitStreams", False)),
-        Commands(host.pods, host.runtime),
+        Logs(host.pods, host.runtime, split=gates.get("PodLogsQuerySplitStreams", False)),
+        Commands(host.pods, host.runtime, traffic if gates.get("ExtendWebSocketsToKubelet", True) else None),
         Checkpoint(host.pods, host.runtime, folder=host.checkpoints),
         RunningPods(host.runtime),
         Configz(settings),
@@ -132,20 +134,20 @@ def routes(endpoints: Sequence[Endpoint]) -> list[web.RouteDef]:
 @contextlib.asynccontextmanager
 async def running(settings: Settings, host: Host) -> AsyncIterator[None]:
     """Serve while within. Raises OSError if a port is taken or a certificate cannot be read."""
-    health = Health(host.checks)
+    health, traffic = Health(host.checks), Traffic(host.metrics)
     async with contextlib.AsyncExitStack() as stack:
         if settings.healthz_port:
             plain = server.application(health.routes(), guard=None)
             where = settings.healthz_bind_address, settings.healthz_port
             await stack.enter_async_context(server.listening(plain, *where, tls=None))
         if settings.read_only_port:
-            plain = server.application(routes(open_endpoints(host, health)), guard=None)
+            plain = server.application(routes(open_endpoints(host, health)), guard=None, traffic=traffic)
             where = settings.address, settings.read_only_port
             await stack.enter_async_context(server.listening(plain, *where, tls=None))
         if settings.enable_server:
-            endpoints = open_endpoints(host, health) + debug_endpoints(settings, host)
+            endpoints = open_endpoints(host, health) + debug_endpoints(settings, host, traffic)
             pair = pair_of(settings, host)
-            guarded = server.application(routes(endpoints), guard=guard_of(settings, host))
+            guarded = server.application(routes(endpoints), guard=guard_of(settings, host), traffic=traffic)
             asked = settings.server_tls_bootstrap and not settings.tls_cert_file
             secure = tls.Listener(settings, lambda: (signed_pair(host) if asked else None) or pair).as_context()
             await stack.enter_async_context(server.listening(guarded, settings.address, settings.port, tls=secure))

@@ -4,19 +4,17 @@ What flows (SPDY, or a WebSocket) is between the client and the runtime: nothing
 """
 
 import asyncio
-import contextlib
 import logging
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from pykubelet.serve import dial
+
 HIGH = 256 * 1024
 """Bytes from the client that may wait for the runtime; beyond it the client is not read from."""
 BLOCK = 64 * 1024
-HEAD_LIMIT = 64 * 1024
-CONNECT_TIMEOUT = 10.0
 OURS = frozenset({"host", "authorization", "content-length", "transfer-encoding"})
 """Headers that are not passed on: they are between the client and this server."""
 
@@ -84,30 +82,12 @@ async def through(request: web.Request, url: str) -> web.StreamResponse:
     """
     if not request.headers.get("Upgrade"):
         return web.Response(status=500, text="Upgrade request required\n")
-    target = urlsplit(url)
-    port = target.port or (443 if target.scheme == "https" else 80)
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            reader, writer = await asyncio.open_connection(
-                target.hostname, port, ssl=target.scheme == "https" or None, limit=HEAD_LIMIT
-            )
-    except OSError as error:  # TimeoutError is one
-        log.warning("streaming server of the runtime at %s:%d: %s", target.hostname, port, error)
-        return web.Response(status=502, text=f"the runtime's streaming server cannot be reached: {error}")
-    try:
-        path = target.path + (f"?{target.query}" if target.query else "")
-        writer.write(head(request, path, target.netloc))
-        answer = await reader.readuntil(b"\r\n\r\n")
-        if answer.split(b" ", 2)[1] != b"101":
-            return await relayed(answer, reader)
-        await join(request, answer, reader=reader, writer=writer)
-        return Handed()
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError) as error:
-        return web.Response(status=502, text=f"the runtime's streaming server gave no answer: {error}")
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        async with dial.upgraded(url, lambda path, host: head(request, path, host)) as found:
+            await join(request, found.answer, reader=found.reader, writer=found.writer)
+    except dial.NotUpgraded as refusal:
+        return refusal.answer()
+    return Handed()
 
 
 def head(request: web.Request, path: str, host: str) -> bytes:
@@ -117,15 +97,6 @@ def head(request: web.Request, path: str, host: str) -> bytes:
     if request.method == "POST":
         lines.append("Content-Length: 0")
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-
-
-async def relayed(answer: bytes, reader: asyncio.StreamReader) -> web.Response:
-    """The runtime's refusal, passed on."""
-    status_line, *lines = answer.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    length = int(headers.get("content-length", "0"))
-    body = await reader.readexactly(min(length, HEAD_LIMIT))
-    return web.Response(status=int(status_line.split(" ", 2)[1]), body=body, content_type="text/plain")
 
 
 async def join(

@@ -162,6 +162,7 @@ def start_node(made: Cluster, stack: contextlib.ExitStack) -> None:
     status = {
         "addresses": [{"type": "InternalIP", "address": ADDRESS}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+        "declaredFeatures": ["ExtendWebSocketsToKubelet"],
         "conditions": [{"type": "Ready", "status": "True"}],
     }
     made.kubectl("patch", "node", "n1", "--subresource=status", "-p", json.dumps({"status": status}))
@@ -303,19 +304,36 @@ def test_logs_are_followed_as_they_are_written(cluster: Cluster) -> None:
 # -- exec
 
 
-def test_a_command_answers_with_output_and_exit_code(cluster: Cluster) -> None:
+@pytest.fixture(params=["WebSocket", "SPDY"])
+def way(cluster: Cluster, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """How kubectl and the API server reach the node; that it was so is seen in what the node counted."""
+    for variable in ("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "KUBECTL_PORT_FORWARD_WEBSOCKETS"):
+        monkeypatch.setenv(variable, str(request.param == "WebSocket").lower())
+    before = websockets(cluster)
+    yield request.param
+    assert (websockets(cluster) > before) == (request.param == "WebSocket")
+
+
+def websockets(cluster: Cluster) -> float:
+    """How many WebSockets the node has understood."""
+    text = cluster.kubectl("get", "--raw", "/api/v1/nodes/n1/proxy/metrics").stdout.decode()
+    lines = (line for line in text.splitlines() if line.startswith("kubelet_websocket_streaming_requests_total"))
+    return sum(float(line.split()[-1]) for line in lines)
+
+
+def test_a_command_answers_with_output_and_exit_code(cluster: Cluster, way: str) -> None:
     done = cluster.kubectl("exec", "web", "-c", "main", "--", "sh", "-c", "echo out; echo err >&2; exit 7", check=False)
     assert (done.returncode, done.stdout) == (7, b"out\n")
     assert done.stderr.startswith(b"err\n")
 
 
-def test_megabytes_go_in_and_come_back(cluster: Cluster) -> None:
+def test_megabytes_go_in_and_come_back(cluster: Cluster, way: str) -> None:
     data = os.urandom(1 << 16) * 80
     done = cluster.kubectl("exec", "-i", "web", "-c", "main", "--", "cat", input=data)
     assert done.stdout == data
 
 
-def test_a_slow_reader_holds_the_command_up_and_not_the_memory(cluster: Cluster) -> None:
+def test_a_slow_reader_holds_the_command_up_and_not_the_memory(cluster: Cluster, way: str) -> None:
     before = cluster.node_memory()
     process = cluster.popen("exec", "web", "-c", "main", "--", "sh", "-c", "head -c 60000000 /dev/zero")
     time.sleep(2)
@@ -328,7 +346,7 @@ def test_a_slow_reader_holds_the_command_up_and_not_the_memory(cluster: Cluster)
     assert total == 60_000_000
 
 
-def test_a_terminal_is_one(cluster: Cluster) -> None:
+def test_a_terminal_is_one(cluster: Cluster, way: str) -> None:
     command = " ".join(cluster.command("exec", "-i", "-t", "web", "-c", "main", "--", "sh", "-c", "'tty; exit 3'"))
     done = cluster.within("script", "-qec", command, "/dev/null", stdin=subprocess.DEVNULL)
     assert b"/dev/pts/" in done.stdout
@@ -339,6 +357,32 @@ def test_a_container_that_does_not_run_takes_no_command(cluster: Cluster) -> Non
     refused = cluster.kubectl("exec", "web", "-c", "late", "--", "true", check=False)
     assert refused.returncode == 1
     assert b'container not found ("late")' in refused.stderr
+
+
+def test_a_command_whose_reader_has_gone_is_not_waited_for(cluster: Cluster, way: str) -> None:
+    process = cluster.popen("exec", "-i", "web", "-c", "main", "--", "sh", "-c", "echo begun; head -c 98765")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"begun\n"
+    process.kill()
+    process.communicate()
+
+    def gone() -> bool:
+        return b"98765" not in cluster.kubectl("exec", "web", "-c", "main", "--", "ps").stdout
+
+    wait_for("the end of the command", gone, seconds=10)
+
+
+def test_a_terminal_has_the_size_of_the_window(cluster: Cluster, way: str) -> None:
+    command = " ".join(
+        cluster.command("exec", "-i", "-t", "web", "-c", "main", "--", "sh", "-c", "'sleep 1; stty size'")
+    )
+    done = cluster.within("script", "-qec", f"stty rows 33 cols 77; {command}", "/dev/null", stdin=subprocess.DEVNULL)
+    assert b"33 77" in done.stdout
+
+
+def test_a_command_may_be_long(cluster: Cluster, way: str) -> None:
+    said = "x" * 60_000
+    assert cluster.kubectl("exec", "web", "-c", "main", "--", "echo", said).stdout.decode() == f"{said}\n"
 
 
 WEBSOCKET = """
@@ -367,8 +411,8 @@ def test_a_websocket_reaches_the_command_too(cluster: Cluster) -> None:
 # -- port-forward and attach
 
 
-def test_a_port_of_the_pod_is_reached(cluster: Cluster) -> None:
-    serving = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; httpd -p 8080 -h /tmp/www"
+def test_a_port_of_the_pod_is_reached(cluster: Cluster, way: str) -> None:
+    serving = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; httpd -p 8080 -h /tmp/www || true"
     cluster.kubectl("exec", "web", "-c", "main", "--", "sh", "-c", serving)
     forward = cluster.popen("port-forward", "pod/web", "18080:8080")
     try:
@@ -382,7 +426,7 @@ def test_a_port_of_the_pod_is_reached(cluster: Cluster) -> None:
         forward.communicate()
 
 
-def test_attach_joins_the_output(cluster: Cluster) -> None:
+def test_attach_joins_the_output(cluster: Cluster, way: str) -> None:
     attached = cluster.popen("attach", "web", "-c", "main")
     try:
         time.sleep(1.5)

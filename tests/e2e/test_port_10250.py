@@ -77,6 +77,7 @@ ENDPOINTS = [
     ("GET POST", f"/attach/{POD}/no-such-uid/main?output=1"),
     ("GET POST", f"/attach/{POD}/main"),
     ("GET POST", f"/portForward/{POD}"),
+    ("GET POST", f"/portForward/{POD}?port=nothing"),
     ("GET POST", f"/portForward/{POD}/{{uid}}"),
     ("GET POST", f"/portForward/{POD}/no-such-uid"),
     ("GET POST", "/portForward/{namespace}/nothing"),
