@@ -126,7 +126,7 @@ async def _in_mode(
 async def _run(
     options: Options, mode: modes.Mode[T], conntrack: Conntrack, counters: Kernel, *, shown: Callable[[], object]
 ) -> None:
-    clock, metrics, families = SystemClock(), Metrics(), _families()
+    clock, metrics, families = SystemClock(), Metrics(options.mode), _families()
     notifier = systemd.Notifier(os.environ)
     health = Health(clock, timeout=2 * options.sync_period)
     health.expect(*families)
@@ -145,6 +145,7 @@ async def _run(
             recorder.warning(about, "FailedToStartServiceHealthcheck", message=message)
 
         checks = ServiceHealth(lambda: health.answer().healthy, refused=refused)
+        mode.report(metrics)
         _report(sync, world, health=health, metrics=metrics, checks=checks)
         world.subscribe(sync.wake, sync.wake_all)
 
@@ -228,5 +229,5 @@ def _report(sync: Sync[T], world: World, *, health: Health, metrics: Metrics, ch
         metrics.watch_policies(family.api_name, ruleset.without_local_endpoints)
     world.count(services=lambda: metrics.changed(services=1), endpoints=lambda: metrics.changed(endpoints=1))
     sync.on_forgotten(metrics.forgotten)
-    sync.on_failure(lambda family: metrics.failures.labels(family.api_name).inc())
+    sync.on_failure(metrics.failed)
     world.subscribe(queued, queued)

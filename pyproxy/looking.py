@@ -20,6 +20,7 @@ from pyproxy.observe import addresses as machine
 T = TypeVar("T")
 
 _PATIENCE = 30.0
+_PATIENCE_FOR_RANGES = 3.0
 
 
 class _Paper:
@@ -55,6 +56,8 @@ async def _known(options: Options, view: views.View[T]) -> AsyncIterator[tuple[W
         except TimeoutError as error:
             raise errors.SettingsError(f"the API server told nothing within {_PATIENCE:g} s") from error
         else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(world.ranges_synced(), _PATIENCE_FOR_RANGES)
             await sync.sync()
             yield world, sync
         finally:

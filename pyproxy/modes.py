@@ -17,6 +17,7 @@ from pyproxy.model.address import Family
 from pyproxy.model.transaction import Transaction
 from pyproxy.observe.edits import Edits
 from pyproxy.observe.tables import Tables
+from pyproxy.report.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,10 @@ class Mode(Protocol[T]):
         """Remove what other modes and a genuine kube-proxy left."""
         ...
 
+    def report(self, metrics: Metrics) -> None:
+        """Fill the metrics that this mode alone has."""
+        ...
+
 
 class Nftables:
     """Rules in a table of our own in nf_tables."""
@@ -72,6 +77,9 @@ class Nftables:
     async def take_over(self) -> None:
         """Remove what else there is: with both, the older rules would win."""
         await leftovers.remove(self._kernel, but_table=rs.TABLE)
+
+    def report(self, metrics: Metrics) -> None:
+        """There are none."""
 
 
 class Iptables:
@@ -99,6 +107,10 @@ class Iptables:
     async def take_over(self) -> None:
         """Remove what else there is."""
         await leftovers.remove(self._kernel, but_back_end=self._back_end)
+
+    def report(self, metrics: Metrics) -> None:
+        """How many rules there are."""
+        metrics.watch_rules(self.writer.rules)
 
 
 class _Unheard:

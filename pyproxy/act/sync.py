@@ -75,7 +75,7 @@ class Sync(Generic[Change]):
         self._all = True
         self._event = asyncio.Event()
         self._listeners: list[Callable[[Synced], None]] = []
-        self._failed: list[Callable[[Family], None]] = []
+        self._failed: list[Callable[[Family, bool], None]] = []
         self._forgotten: list[Callable[[Family, float, int], None]] = []
         self.settled = asyncio.Event()  # set once every family has been written
         self.min_interval = 0.005
@@ -89,8 +89,8 @@ class Sync(Generic[Change]):
         """Be told whenever a family's ruleset has been written."""
         self._listeners.append(listener)
 
-    def on_failure(self, listener: Callable[[Family], None]) -> None:
-        """Be told whenever the kernel refuses a family's ruleset."""
+    def on_failure(self, listener: Callable[[Family, bool], None]) -> None:
+        """Be told whenever the kernel refuses a family's ruleset, and whether that was the whole."""
         self._failed.append(listener)
 
     def on_forgotten(self, listener: Callable[[Family, float, int], None]) -> None:
@@ -204,22 +204,22 @@ class Sync(Generic[Change]):
                 return True
             except errors.RulesetError as error:
                 log.warning("%s; writing the whole table anew", error)
-                self._tell_failure(family)
+                self._tell_failure(family, whole=False)
         side.whole = False  # before the write: whoever asks for another meanwhile shall have it
         try:
             await self._writer.replace(side.ruleset.whole())
         except errors.RulesetError as error:
             side.whole = True
             side.failures += 1
-            self._tell_failure(family)
+            self._tell_failure(family, whole=True)
             log.error("%s; tried again in %.1fs", error, _RETRY.delay(side.failures))
             return False
         side.failures = 0
         return True
 
-    def _tell_failure(self, family: Family) -> None:
+    def _tell_failure(self, family: Family, *, whole: bool) -> None:
         for listener in self._failed:
-            listener(family)
+            listener(family, whole)
 
     async def _collect(self) -> None:
         for side in self._sides.values():

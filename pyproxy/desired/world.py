@@ -58,6 +58,10 @@ class World:
         for event in (self._services.synced, self._slices.synced, self._node.synced):
             await event.wait()
 
+    async def ranges_synced(self) -> None:
+        """Wait until the ranges of ClusterIPs are known, which an API server before 1.33 may not have."""
+        await self._service_cidrs.synced.wait()
+
     async def run(self) -> None:
         """Mirror until cancelled."""
         async with asyncio.TaskGroup() as group:

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
 from pyproxy.model.address import Family
+from pyproxy.model.iptables import Table
+from pyproxy.model.options import Mode
 
 _SYNC_BUCKETS: Final = tuple(0.001 * 2**n for n in range(15))
 _PROGRAMMING_BUCKETS: Final = (
@@ -26,7 +29,8 @@ _PROGRAMMING_BUCKETS: Final = (
 class Metrics:
     """All of them, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, mode: Mode = Mode.NFTABLES) -> None:
+        self._mode = mode
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         family = ("ip_family",)
@@ -69,12 +73,24 @@ class Metrics:
         self.services_changed = counter(
             "sync_proxy_rules_service_changes_total", "Cumulative proxy rules Service changes"
         )
-        self.failures = counter(
-            "sync_proxy_rules_nftables_sync_failures_total", "Cumulative proxy nftables sync failures"
-        )
-        self.cleanup_failures = counter(
-            "sync_proxy_rules_nftables_cleanup_failures_total", "Cumulative proxy nftables cleanup failures"
-        )
+        if mode is Mode.IPTABLES:
+            self.failures = counter(
+                "sync_proxy_rules_iptables_restore_failures_total", "Cumulative proxy iptables restore failures"
+            )
+            self.partial_failures = counter(
+                "sync_proxy_rules_iptables_partial_restore_failures_total",
+                "Cumulative proxy iptables partial restore failures",
+            )
+            table = ("table", "ip_family")
+            self.rules = gauge("sync_proxy_rules_iptables_total", "Number of iptables rules of kube-proxy", table)
+            self.rules_last = gauge("sync_proxy_rules_iptables_last", "Number of rules written in the last sync", table)
+        else:
+            self.failures = counter(
+                "sync_proxy_rules_nftables_sync_failures_total", "Cumulative proxy nftables sync failures"
+            )
+            self.cleanup_failures = counter(
+                "sync_proxy_rules_nftables_cleanup_failures_total", "Cumulative proxy nftables cleanup failures"
+            )
         self.healthz = counter("proxy_healthz_total", "Cumulative proxy healthz HTTP status", ("code",))
         self.livez = counter("proxy_livez_total", "Cumulative proxy livez HTTP status", ("code",))
         self.conntrack_sync = histogram(
@@ -89,6 +105,21 @@ class Metrics:
         """Ask `count` at each scrape how many frontends drop for want of a local endpoint: internal, external."""
         self.no_local_endpoints.labels("internal", family).set_function(lambda: count()[0])
         self.no_local_endpoints.labels("external", family).set_function(lambda: count()[1])
+
+    def watch_rules(self, count: Callable[[Family, Table], tuple[int, int]]) -> None:
+        """Ask `count` at each scrape how many rules there are in a table of iptables, and were written last."""
+        for family in Family:
+            for table in (Table.NAT, Table.FILTER):
+                labels = table.value, family.api_name
+                counted = partial(count, family, table)
+                self.rules.labels(*labels).set_function(partial(_part, counted, 0))
+                self.rules_last.labels(*labels).set_function(partial(_part, counted, 1))
+
+    def failed(self, family: Family, whole: bool) -> None:
+        """The kernel refused a family's ruleset, or a change of it."""
+        self.failures.labels(family.api_name).inc()
+        if self._mode is Mode.IPTABLES and not whole:
+            self.partial_failures.labels(family.api_name).inc()
 
     def changed(self, *, services: int = 0, endpoints: int = 0) -> None:
         """Objects changed in the API."""
@@ -120,3 +151,7 @@ class Metrics:
         for moment in triggers:
             if self._started < moment <= now:
                 self.programming.labels(family).observe(now - moment)
+
+
+def _part(counted: Callable[[], tuple[int, int]], number: int) -> float:
+    return counted()[number]

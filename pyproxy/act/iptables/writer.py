@@ -1,12 +1,13 @@
 """Write the ruleset of the iptables mode, and take away what is no longer wanted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from pyproxy.act.iptables.programs import Programs
 from pyproxy.decide.iptables import listing, text
 from pyproxy.decide.iptables.listing import Listing
 from pyproxy.model.address import Family
-from pyproxy.model.iptables import ChainId, Change
+from pyproxy.model.iptables import ChainId, Change, Table
 
 
 class Writer:
@@ -14,7 +15,8 @@ class Writer:
 
     def __init__(self, programs: Programs) -> None:
         self.programs = programs
-        self._written: dict[Family, dict[ChainId, int]] = {}
+        self._written: dict[Family, dict[ChainId, _Digest]] = {}
+        self._last: dict[tuple[Family, Table], int] = {}
         self._hooks: dict[Family, frozenset[str]] = {}
         self._writes = 0
 
@@ -25,7 +27,7 @@ class Writer:
             return
         await self._restore(change, text.restore(change))
         written = self._written.setdefault(change.family, {})
-        written.update(_digests(change))
+        written.update(self._digests(change))
         for chain in change.dropped:
             written.pop(chain, None)
 
@@ -34,7 +36,7 @@ class Writer:
         there = await self.listing(whole.family)
         stale = there.rules.keys() - whole.chains.keys()
         await self._restore(whole, text.restore(whole, stale=stale, hooked=there.hooked))
-        self._written[whole.family] = _digests(whole)
+        self._written[whole.family] = self._digests(whole)
         self._hooks[whole.family] = frozenset(text.hooks_of(whole))
 
     async def agrees(self) -> bool:
@@ -47,9 +49,13 @@ class Writer:
             hooked = {line for lines in there.hooked.values() for line in lines}
             if not self._hooks[family] <= hooked:
                 return False
-            if {chain: hash(lines) for chain, lines in there.rules.items()} != written:
+            if {chain: _Digest.of(lines) for chain, lines in there.rules.items()} != written:
                 return False
         return True
+
+    def rules(self, family: Family, table: Table) -> tuple[int, int]:
+        """How many rules our chains have in a table: in all, and written the last time."""
+        return _rules(self._written.get(family, {}), table), self._last.get((family, table), 0)
 
     async def listing(self, family: Family) -> Listing:
         """Our chains as they are now; raises RulesetError."""
@@ -70,7 +76,25 @@ class Writer:
         finally:
             self._writes += 1
 
+    def _digests(self, change: Change) -> "dict[ChainId, _Digest]":
+        made = {chain: _Digest.of(text.rules_of(chain, rules, change.family)) for chain, rules in change.chains.items()}
+        for table in (Table.NAT, Table.FILTER):
+            self._last[change.family, table] = _rules(made, table)
+        return made
 
-def _digests(change: Change) -> dict[ChainId, int]:
-    """Of what iptables-save prints for each chain; the text of all would be many times as much."""
-    return {chain: hash(tuple(text.rules_of(chain, rules, change.family))) for chain, rules in change.chains.items()}
+
+@dataclass(frozen=True, slots=True)
+class _Digest:
+    """Of what iptables-save prints for a chain; the text of all would be many times as much."""
+
+    digest: int
+    rules: int
+
+    @staticmethod
+    def of(lines: Iterable[str]) -> "_Digest":
+        held = tuple(lines)
+        return _Digest(hash(held), len(held))
+
+
+def _rules(written: Mapping[ChainId, _Digest], table: Table) -> int:
+    return sum(digest.rules for chain, digest in written.items() if chain.table is table)

@@ -11,6 +11,8 @@ from prometheus_client import Counter
 from nodekit.aio import virtual
 from nodekit.aio.clock import SystemClock, VirtualClock
 from pyproxy.model.address import Family
+from pyproxy.model.iptables import Table
+from pyproxy.model.options import Mode
 from pyproxy.report import http
 from pyproxy.report.health import Health
 from pyproxy.report.metrics import Metrics
@@ -63,6 +65,21 @@ async def test_the_genuine_metrics_are_there() -> None:
     assert mode == (200, "nftables")
     assert 'kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1.0' in body
     assert 'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1.0' in body
+
+
+def test_the_iptables_mode_counts_its_rules_and_which_restores_failed() -> None:
+    metrics = Metrics(Mode.IPTABLES)
+    metrics.watch_rules(lambda family, table: (7, 2) if table is Table.NAT else (3, 1))
+    metrics.failed(Family.IPV4, whole=False)
+    metrics.failed(Family.IPV4, whole=True)
+
+    def value(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"kubeproxy_sync_proxy_rules_iptables_{name}", labels)
+
+    assert value("total", table="nat", ip_family="IPv6") == 7
+    assert value("last", table="filter", ip_family="IPv4") == 1
+    assert value("restore_failures_total", ip_family="IPv4") == 2
+    assert value("partial_restore_failures_total", ip_family="IPv4") == 1
 
 
 def test_a_change_that_waits_too_long_makes_it_unhealthy() -> None:
