@@ -116,9 +116,10 @@ test: venv ## Everything: checks, contract tests, e2e on a cluster of its own, a
 	@tests/all
 
 .PHONY: bench
-bench: venv ## Pods on a node of ours beside one of the genuine kubelet's, alternating; a table at the end (root, 15 min)
-	@$(PY) -m devcluster --name bench up --node n2=genuine
-	@$(PY) -m devcluster --name bench run -- $(abspath $(PY)) tests/bench/pods.py --cluster bench $(ARGS); \
+bench: venv ## Pods on a node of ours, on one of the genuine kubelet's and through the CRI alone, alternating; docs/benchmarks.md (root, 15 min)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@$(PY) -m devcluster --name bench up --node n2=genuine --node n3=bare
+	@$(PY) -m devcluster --name bench run -- $(abspath $(PY)) -m tests.bench.pods --cluster bench --docs docs $(ARGS); \
 	  result=$$?; $(PY) -m devcluster --name bench down; exit $$result
 
 .PHONY: wheels
