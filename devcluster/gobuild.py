@@ -21,6 +21,7 @@ _ETCD_MODULES = ("server", "etcdctl", "etcdutl")
 _KUBERNETES_PACKAGES = (
     "cmd/kube-apiserver", "cmd/kube-controller-manager", "cmd/kube-scheduler", "cmd/kubelet", "cmd/kube-proxy",
     "cmd/kubeadm", "cmd/kubectl", "test/e2e", "test/e2e_node", "test/images/agnhost", "test/images/nonewprivs",
+    "test/images/regression-issue-74839",
 )  # fmt: skip
 
 

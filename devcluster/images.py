@@ -12,7 +12,7 @@ from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 
 _OFFICIAL = "registry.k8s.io"
-_VERSION = "6"  # of the recipes: images made by older ones are made again
+_VERSION = "7"  # of the recipes: images made by older ones are made again
 
 
 def current() -> oci.Store:

@@ -156,6 +156,12 @@ def every(of: Ingredients) -> list[Recipe]:
             (oci.Tree({"usr/local/bin/nnp": of.binaries["nnp"]}, modes={"usr/local/bin/nnp": 0o6755}),),
         ),
         Recipe(
+            (f"{_E2E}regression-issue-74839:1.5",),
+            {"Entrypoint": ["/regression-issue-74839"]},
+            (oci.Tree({"regression-issue-74839": of.binaries["regression-issue-74839"]}),),
+            on_debian=False,
+        ),
+        Recipe(
             (f"{_E2E}sample-apiserver:1.29.2",),
             {"Entrypoint": ["/sample-apiserver"]},
             (oci.Tree({"sample-apiserver": of.binaries["sample-apiserver"]}, folders={"tmp": 0o1777}),),
@@ -175,6 +181,7 @@ def names() -> tuple[str, ...]:
     return (
         PAUSE, AGNHOST, BUSYBOX, NGINX, f"{_E2E}agnhost:2.55", f"{_E2E}glibc-dns-testing:2.1.1", f"{_E2E}nautilus:1.8",
         f"{_E2E}kitten:1.8", f"{_E2E}nonewprivs:1.4", f"{_E2E}sample-apiserver:1.29.2", "registry.k8s.io/etcd:3.7.0-0",
+        f"{_E2E}regression-issue-74839:1.5",
     )  # fmt: skip
 
 

@@ -113,6 +113,7 @@ CLUSTER = (
 IMAGES = (
     _image("agnhost", "agnhost"),
     Tool("nnp", versions.KUBERNETES, "k8s.io/kubernetes", "k8s.io/kubernetes/test/images/nonewprivs", 3),
+    _image("regression-issue-74839", "regression-issue-74839"),
     Tool("sample-apiserver", versions.KUBERNETES_STAGING, "k8s.io/sample-apiserver", "k8s.io/sample-apiserver", 10),
 )
 SUITE = (
