@@ -94,6 +94,14 @@ bench-proxy: venv ## pyproxy beside the genuine kube-proxy, alternating; the tab
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(PY) -m tests.bench.proxy --docs docs $(ARGS)
 
+# Faults by a seed, which plays the same again; SECONDS of them under load.
+SEED ?=
+SECONDS ?= 300
+
+.PHONY: chaos-proxy
+chaos-proxy: venv ## Kill pyproxy, cut it off, tamper with its tables under load: SEED= SECONDS=300 (root, 6 min)
+	@$(PY) -m tests.chaos.proxy $(if $(SEED),--seed $(SEED)) --seconds $(SECONDS) $(ARGS)
+
 # The upstream suite. FOCUS, SKIP: regular expressions on test names; PROCS: tests at once; COMPARE: another run's results.
 FOCUS ?= \[Conformance\]
 SKIP ?=

@@ -1,26 +1,23 @@
 """pyproxy as a process, against a genuine API server, while things go wrong around it: nobody is refused.
 
-Needs root and KUBEBUILDER_ASSETS, a folder with etcd and kube-apiserver. The seed of a failing run is in its output.
+Needs root and KUBEBUILDER_ASSETS, a folder with etcd and kube-apiserver. The seed of a failing run is in its output;
+`make chaos-proxy SEED=...` plays it again, for longer and with more Services.
 """
 
-import asyncio
-import contextlib
 import os
 import random
-import socket
 import subprocess
-import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyroute2 import netns
+from prometheus_client.parser import text_string_to_metric_families
 
-from tests.bench import proxy as bench
-from tests.contract import apiserver
+from tests.chaos.proxy import faults, ground, play
+from tests.chaos.proxy.agent import PYPROXY
+from tests.chaos.proxy.ground import Ground
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
@@ -31,117 +28,20 @@ SERVICES = 300
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[bench.Lab]:
-    with apiserver.running("--service-cluster-ip-range=198.18.64.0/18") as server, bench.Lab(server) as lab:
-        asyncio.run(lab.fill(SERVICES, 3))
-        yield lab
+def made() -> Iterator[Ground]:
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as folder,
+        ground.made(Path(folder), services=SERVICES, arguments=("--count-connections=endpoints",)) as it,
+    ):
+        yield it
 
 
-class Agent:
-    """One pyproxy after another, with the same configuration."""
-
-    def __init__(self, lab: bench.Lab, folder: Path, stack: contextlib.ExitStack) -> None:
-        self._lab, self._folder, self._stack = lab, folder, stack
-        self.process = self._start()
-
-    def kill(self) -> None:
-        """kill -9, and another one starts at once."""
-        self.process.kill()
-        self.process.wait(10)
-        self.process = self._start()
-
-    def differences(self) -> str:
-        command = [Path(sys.prefix) / "bin" / "pyproxy", "dump", "--diff", f"--config={self._folder}/config.yaml"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        return self._stack.enter_context(bench.proxy_process("pyproxy", self._lab.server, self._folder))
-
-
-@pytest.fixture
-def agent(lab: bench.Lab) -> Iterator[Agent]:
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        agent = Agent(lab, Path(folder), stack)
-        _until(lambda: bench.call(bench.PROBE) is not None, "the first answer")
-        yield agent
-
-
-def _agrees(agent: Agent) -> None:
-    """Wait until the kernel holds the API's truth; what it holds otherwise is in the error."""
-    with contextlib.suppress(AssertionError):
-        _until(lambda: agent.differences() == "", "the API's truth in the kernel")
-    assert agent.differences() == ""
-
-
-def _until(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
-        time.sleep(0.05)
-
-
-@contextlib.contextmanager
-def callers(number: int) -> Iterator[list[str]]:
-    """Connections to the probe one after another for as long as the block runs; what failed."""
-    failures: list[str] = []
-    stop = threading.Event()
-
-    def call() -> None:
-        netns.setns(bench.CLIENT)  # this thread's alone
-        while not stop.is_set():
-            with socket.socket() as one:
-                one.settimeout(5)
-                try:
-                    one.connect((bench.PROBE, 80))
-                    one.recv(50)
-                except OSError as error:
-                    failures.append(repr(error))
-            time.sleep(0.001)
-
-    threads = [threading.Thread(target=call) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield failures
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(10)
-
-
-def _churn(lab: bench.Lab, chance: random.Random, seconds: float) -> None:
-    """About 50 changes a second to Services other than the probe."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        name = f"s{chance.randrange(SERVICES)}"
-        addresses = [f"198.19.9.{chance.randrange(1, 250)}" for _ in range(chance.randrange(4))]
-        path = f"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/{name}"
-        lab.ask("PATCH", path, {"endpoints": bench.endpoints_at(sorted(set(addresses)))})
-        time.sleep(0.02)
-
-
-def test_killed_in_mid_churn_it_refuses_nobody_and_converges(lab: bench.Lab, agent: Agent) -> None:
+def test_faults_by_a_seed_refuse_nobody_and_leave_the_apis_truth(made: Ground) -> None:
+    """Each fault once or twice, but for the API server's restart, which takes as long as all the others."""
     seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
-    with callers(2) as failures:
-        for _ in range(3):
-            _churn(lab, chance, 2 + chance.random())
-            agent.kill()
-        _churn(lab, chance, 2)
-    assert failures == []
-    _agrees(agent)
-
-
-def test_with_the_api_server_away_the_rules_stay_and_afterwards_it_catches_up(lab: bench.Lab, agent: Agent) -> None:
-    with callers(2) as failures:
-        lab.server.stop("kube-apiserver")
-        time.sleep(3)
-        lab.server.start_apiserver("--service-cluster-ip-range=198.18.64.0/18")
-        lab.connect()
-        _churn(lab, random.Random(1), 2)
-    assert failures == []
-    _until(lambda: agent.differences() == "", "the API's truth in the kernel", seconds=60)
+    chosen = tuple(fault for fault in faults.ALL if fault is not faults.restart_api_server)
+    verdict = play.run(made, seed=seed, seconds=15, baseline=3, chosen=chosen)
+    assert verdict.good, "\n".join([*verdict.lines(), made.log.read_text()[-4000:]])
 
 
 @pytest.mark.parametrize(
@@ -155,18 +55,37 @@ def test_with_the_api_server_away_the_rules_stay_and_afterwards_it_catches_up(la
         ),
     ],
 )
-def test_what_others_do_to_the_table_is_healed(lab: bench.Lab, agent: Agent, edit: tuple[str, ...]) -> None:
-    time.sleep(1)
+def test_what_others_do_to_the_table_is_healed(made: Ground, edit: tuple[str, ...]) -> None:
     subprocess.run(["nft", *edit], check=True)
-    _until(lambda: agent.differences() == "", "the API's truth in the kernel", seconds=10)
+    assert made.converged(10) == ""
 
 
-def test_cleanup_leaves_nothing_of_ours_and_all_of_others(agent: Agent) -> None:
+def test_connections_are_told_of_by_service_and_endpoint(made: Ground) -> None:
+    before = _connections("live5")
+    answers = [ground.call(made.address("live5")) for _ in range(12)]
+    after = _connections("live5")
+    assert after["service"] - before.get("service", 0) == 12
+    for name, address in ground.BACKENDS.items():
+        endpoint = f"{address}:8080"
+        assert after.get(endpoint, 0) - before.get(endpoint, 0) == answers.count(name)
+
+
+def _connections(service: str) -> dict[str, float]:
+    with urllib.request.urlopen("http://127.0.0.1:10249/metrics", timeout=10) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return {
+        sample.labels.get("endpoint", "service"): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.labels.get("service") == service and sample.labels["ip_family"] == "IPv4"
+    }
+
+
+def test_cleanup_leaves_nothing_of_ours_and_all_of_others(made: Ground) -> None:
     subprocess.run(["nft", "add", "table", "ip", "somebody-elses"], check=True)
-    agent.process.terminate()
-    agent.process.wait(10)
+    made.agent.stop()
     assert "pyproxy" in subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
-    subprocess.run([Path(sys.prefix) / "bin" / "pyproxy", "--cleanup"], check=True)
+    subprocess.run([PYPROXY, "--cleanup"], check=True)
     assert subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout == (
         "table ip somebody-elses\n"
     )

@@ -114,7 +114,24 @@ class Proxy:
 @contextlib.contextmanager
 def proxy(name: str, server: apiserver.Server, folder: Path) -> Iterator[Proxy]:
     """Start a proxy on empty tables; they go with it."""
-    kubeconfig = server.kubeconfig("bench", user={"token": apiserver.TOKEN})
+    config = configure(server, folder)
+    program = Path(sys.prefix) / "bin" / "pyproxy" if name == "pyproxy" else server.binaries / name
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, f"--config={config}"], stdout=log, stderr=log)
+    try:
+        yield Proxy(process)
+    except (AssertionError, OSError) as error:
+        error.add_note((folder / "log").read_text()[-3000:])
+        raise
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+
+
+def configure(server: apiserver.Server, folder: Path, *, url: str = "") -> Path:
+    """The proxy's configuration file in the folder; `url` is how it reaches the API server, when not directly."""
+    kubeconfig = server.kubeconfig(f"proxy-{folder.name}", user={"token": apiserver.TOKEN}, servers=url)
     config = folder / "config.yaml"
     config.write_text(
         json.dumps(
@@ -129,18 +146,7 @@ def proxy(name: str, server: apiserver.Server, folder: Path) -> Iterator[Proxy]:
             }
         )
     )
-    program = Path(sys.prefix) / "bin" / "pyproxy" if name == "pyproxy" else server.binaries / name
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, f"--config={config}"], stdout=log, stderr=log)
-    try:
-        yield Proxy(process)
-    except (AssertionError, OSError) as error:
-        error.add_note((folder / "log").read_text()[-3000:])
-        raise
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-        subprocess.run(["nft", "flush", "ruleset"], check=True)
+    return config
 
 
 def _ip(*command: str) -> None:

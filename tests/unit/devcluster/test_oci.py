@@ -86,7 +86,7 @@ def test_a_published_name_appears_and_goes_again(store, tmp_path):
 
 def test_every_name_that_would_be_pulled_is_also_built(tmp_path):
     file = tmp_path / "file"
-    names = ("agnhost", "nnp", "sample-apiserver", "etcd")
+    names = ("agnhost", "nnp", "regression-issue-74839", "sample-apiserver", "etcd")
     of = recipes.Ingredients(dict.fromkeys(names, file), tmp_path, file, file, file, ("sh", "wget"))
     built = [name for recipe in recipes.every(of) for name in recipe.names]
     assert set(recipes.names()) <= set(built)
