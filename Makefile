@@ -131,9 +131,16 @@ bench: venv ## Pods on a node of ours, on one of the genuine kubelet's and throu
 	  result=$$?; $(PY) -m devcluster --name bench down; exit $$result
 
 .PHONY: wheels
-wheels: venv ## Our wheel and those it needs, in build/wheels: what systemd/install takes
+wheels: venv ## Our wheel and those it needs, in build/wheels
 	@rm -rf build/wheels; $(PY) -m pip wheel --quiet --disable-pip-version-check --wheel-dir build/wheels .
 
+.PHONY: deb
+deb: wheels ## The Debian package, build/pykubelet_VERSION_ARCH.deb: see docs/install.md
+	@rm -f build/pykubelet_*.deb; $(PY) deploy/deb/build.py build/wheels build $(ARGS)
+
 .PHONY: machines
-machines: wheels ## Machines with systemd: genuine kubeadm init and join with pykubelet, as in docs/kubeadm.md (root, 3 min)
-	@$(VENV)/bin/pytest -v tests/machines/test_kubeadm.py --timeout=900 $(ARGS)
+machines: ARGS :=
+machines: deb ## Machines with systemd: the package, genuine kubeadm init and join, as the pages in docs/ say (root, 5 min)
+	@$(VENV)/bin/pytest -v -x $(MACHINES) $(PYTEST)
+MACHINES = tests/machines/test_install.py tests/machines/test_kubeadm.py
+PYTEST ?=

@@ -1,11 +1,14 @@
 """What machines are made of: a Debian root with systemd, containerd and kubeadm, and the images that kubeadm names."""
 
+import hashlib
+import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Final
 
-from devcluster import binaries, images, layout, oci, packages, recipes, tools, versions
+from devcluster import binaries, images, layout, oci, packages, recipes, shell, tools, versions
 from devcluster.progress import Reporter
 
 PACKAGES: Final = (
@@ -15,6 +18,9 @@ PACKAGES: Final = (
 NEEDED: Final = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nsenter": "util-linux"}
 ETCD_IMAGE: Final = "registry.k8s.io/etcd:3.7.0-0"
 COREDNS_IMAGE: Final = "registry.k8s.io/coredns/coredns:v1.14.6"
+_COMMANDS: Final = ("kubeadm", "kubectl")
+_RUNTIME: Final = ("containerd", "containerd-shim-runc-v2", "ctr", "runc")
+_CNI: Final = ("bridge", "host-local", "loopback", "portmap")
 CONTROL_PLANE: Final = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 _CONTAINERD: Final = """version = 3
@@ -58,37 +64,67 @@ _MASKED: Final = (
 
 
 def home() -> Path:
-    """Where roots and images are kept between runs."""
+    """Where roots and images are kept between runs, each under a name that tells what it was made from."""
     return layout.cache_home() / "machines"
 
 
 def root(report: Reporter) -> Path:
-    """A Debian root that all machines share, made once; it holds no kubelet."""
+    """A root that all machines share, made once for its versions and settings; it holds no kubelet."""
     packages.ensure(NEEDED, report)
-    found = home() / "debian"
-    home().mkdir(parents=True, exist_ok=True)
+    programs = binaries.resolve([*tools.CLUSTER, tools.BY_NAME["kubeadm"]], report)
+    versions_of = [f"{name}={tools.BY_NAME[name].version}" for name in (*_COMMANDS, *_RUNTIME, *_CNI)]
+    found = home() / f"root-{_digest(*PACKAGES, *versions_of, _CONTAINERD, _CONTAINERD_UNIT, _INIT, _MASKED)}"
     if not found.exists():
-        part = home() / "debian.part"
-        shutil.rmtree(part, ignore_errors=True)
-        with report.step("make a Debian with systemd", about=60):
-            include = ",".join(PACKAGES)
-            command = ["debootstrap", "--variant=minbase", f"--include={include}", versions.DEBIAN, str(part)]
-            subprocess.run(command, check=True, capture_output=True)
-        part.rename(found)
-    _furnish(found, binaries.resolve([*tools.CLUSTER, tools.BY_NAME["kubeadm"]], report))
+        debian = _debian(report)
+        part = found.with_suffix(f".{os.getpid()}.part")
+        with report.step("furnish the root of machines", about=10):
+            subprocess.run(["cp", "-a", "--reflink=auto", debian, part], check=True)
+            _furnish(part, programs)
+            _rename(part, found)
     return found
 
 
+def _debian(report: Reporter) -> Path:
+    found = home() / f"debian-{_digest(versions.DEBIAN, *PACKAGES)}"
+    if not found.exists():
+        home().mkdir(parents=True, exist_ok=True)
+        part = found.with_suffix(f".{os.getpid()}.part")
+        command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", versions.DEBIAN, part]
+        with report.step("make a Debian with systemd", about=60):
+            shell.logged("debootstrap", command, log=layout.cache_home() / "log" / "debootstrap-machines.log")
+            _rename(part, found)
+    return found
+
+
+def _digest(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
+
+
+def _rename(part: Path, found: Path) -> None:
+    """Several runs may make the same at once: the first is kept."""
+    try:
+        part.rename(found)
+    except OSError:
+        if not found.exists():
+            raise
+        shutil.rmtree(part)
+
+
 def _furnish(found: Path, programs: dict[str, Path]) -> None:
-    for name in ("kubeadm", "kubectl"):
-        _place(programs[name], found / "usr/bin" / name)
-    for name in ("containerd", "containerd-shim-runc-v2", "ctr", "runc"):
-        _place(programs[name], found / "usr/local/bin" / name)
-    for name in ("bridge", "host-local", "loopback", "portmap"):
-        _place(programs[name], found / "opt/cni/bin" / name)
-    for folder in ("etc/containerd", "etc/cni/net.d", "etc/kubernetes/manifests", "var/lib/kubelet", "srv/pykubelet"):
-        (found / folder).mkdir(parents=True, exist_ok=True)
-    for folder in ("images", "srv/pykubelet/build/wheels", "srv/pykubelet/systemd"):
+    for folder, names in (("usr/bin", _COMMANDS), ("usr/local/bin", _RUNTIME), ("opt/cni/bin", _CNI)):
+        for name in names:
+            target = found / folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(programs[name], target)
+            target.chmod(0o755)
+    for folder in (
+        "etc/containerd",
+        "etc/cni/net.d",
+        "etc/kubernetes/manifests",
+        "var/lib/kubelet",
+        "images",
+        "packages",
+    ):
         (found / folder).mkdir(parents=True, exist_ok=True)
     (found / "etc/containerd/config.toml").write_text(_CONTAINERD.format(pause=versions.PAUSE))
     (found / "usr/lib/systemd/system/containerd.service").write_text(_CONTAINERD_UNIT)
@@ -103,27 +139,22 @@ def _furnish(found: Path, programs: dict[str, Path]) -> None:
         (found / name).unlink(missing_ok=True)
     (found / "etc/resolv.conf").write_text("nameserver 198.18.128.1\n")
     for words in (["enable", "containerd"], ["mask", *_MASKED.split()]):
-        subprocess.run(["chroot", found, "systemctl", *words], check=False, capture_output=True)
-
-
-def _place(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists() or target.stat().st_size != source.stat().st_size:
-        shutil.copyfile(source, target)
-        target.chmod(0o755)
+        subprocess.run(["chroot", found, "systemctl", *words], check=True, capture_output=True)
 
 
 def image_archives(report: Reporter) -> Path:
-    """A folder of tars: the images of kubeadm's control plane, pause and the e2e busybox."""
-    folder = home() / f"images-{versions.KUBERNETES}"
-    done = folder / "done"
-    if done.exists():
+    """A folder of tars: the images of kubeadm's control plane, pause, and the e2e tests' busybox and agnhost."""
+    standard = images.obtain(report)
+    wanted = (recipes.PAUSE, recipes.BUSYBOX, recipes.AGNHOST)
+    parts = [f"{name}={tools.BY_NAME[name].version}" for name in (*CONTROL_PLANE, "etcd", "coredns")]
+    folder = home() / f"images-{_digest(*parts, *(standard.images()[name].digest for name in wanted))}"
+    if folder.exists():
         return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     programs = binaries.resolve(tools.CLUSTER, report)
-    with report.step("make the images that kubeadm names", about=15):
-        store = oci.Store(home() / "store")
+    part = folder.with_suffix(f".{os.getpid()}.part")
+    part.mkdir(parents=True)
+    with report.step("make the images that kubeadm names", about=15), tempfile.TemporaryDirectory(dir=part) as scratch:
+        store = oci.Store(Path(scratch))
         users: dict[str, Path | bytes] = {"etc/passwd": b"root:x:0:0::/:/bin/sh\n", "etc/group": b"root:x:0:\n"}
         for name in CONTROL_PLANE:
             tree = oci.Tree({f"usr/local/bin/{name}": programs[name], **users}, folders={"tmp": 0o1777})
@@ -134,11 +165,10 @@ def image_archives(report: Reporter) -> Path:
         dns = store.add_layer(oci.Tree({"coredns": programs["coredns"], **users}))
         store.add_image([COREDNS_IMAGE], {"Entrypoint": ["/coredns"]}, [dns])
         for name in store.images():
-            _export(store, name, folder)
-        standard = images.obtain(report)
-        for name in (recipes.PAUSE, recipes.BUSYBOX):
-            _export(standard, name, folder)
-    done.touch()
+            _export(store, name, part)
+        for name in wanted:
+            _export(standard, name, part)
+    _rename(part, folder)
     return folder
 
 
