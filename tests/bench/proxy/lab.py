@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from pyroute2 import netns
 from tests.bench.proxy.plan import Plan
 from tests.contract import apiserver
 
-CLIENT: Final = "bench-client"
+_OWN: Final = f"bench-{os.getpid()}"  # namespaces have one name on the whole machine
+CLIENT: Final = f"{_OWN}-client"
 _ANSWERS: Final = """
 import socket
 listening = socket.create_server(("", 8080), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
@@ -35,12 +37,14 @@ def networks(ground: Plan) -> Iterator[None]:
         _ip("addr", "add", f"{ground.node}/{ground.prefix}", "dev", "lo")
         for setting in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
             subprocess.run(["sysctl", "-qw", f"net.{setting}=1"], check=True)
-        for number, (name, address) in enumerate([*ground.backends.items(), (CLIENT, ground.client)]):
+        backends = {name: f"{_OWN}-{name}" for name in ground.backends}
+        addresses = {backends[name]: address for name, address in ground.backends.items()} | {CLIENT: ground.client}
+        for number, (name, address) in enumerate(addresses.items()):
             netns.create(name)
             stack.callback(netns.remove, name)
             _join(f"v{number}", name, address, ground)
-        for name in ground.backends:
-            stack.enter_context(_backend(name))
+        for name, namespace in backends.items():
+            stack.enter_context(_backend(name, namespace))
         yield
 
 
@@ -68,8 +72,8 @@ def inside(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _backend(name: str) -> Iterator[None]:
-    with inside(name):
+def _backend(name: str, namespace: str) -> Iterator[None]:
+    with inside(namespace):
         process = subprocess.Popen([sys.executable, "-c", _ANSWERS.format(name=name)], stderr=subprocess.DEVNULL)
     try:
         yield
