@@ -11,7 +11,16 @@ from pykubelet.cri import channel
 from pykubelet.cri.images import Images
 from pykubelet.cri.runtime import Runtime
 from pykubelet.model.ids import SandboxId, Uid
-from pykubelet.model.runtime_config import ContainerSpec, DNSConfig, ImageSpec, Mount, SandboxSpec
+from pykubelet.model.runtime_config import (
+    ContainerSpec,
+    DNSConfig,
+    ImageSpec,
+    Mount,
+    ProfileType,
+    SandboxSecurity,
+    SandboxSpec,
+    SecurityProfile,
+)
 from tests.bench.pods.measure import PAUSE, Sample
 
 FLOOR: Final = "containerd alone"
@@ -69,6 +78,7 @@ class Floor:
             dns=DNSConfig(servers=("198.18.64.10",), searches=("svc.cluster.local",)),
             labels={"io.kubernetes.pod.name": name, "io.kubernetes.pod.namespace": "floor"},
             cgroup_parent=f"{self._cgroup}/{name}",
+            security=SandboxSecurity(seccomp=SecurityProfile(ProfileType.RUNTIME_DEFAULT)),
         )
         container = ContainerSpec(
             name="pause",
