@@ -30,6 +30,8 @@ _ANSWER_TIMEOUT: Final = 10.0
 _RETURN_PERIOD: Final = 5.0
 # Each request more at the same time is a connection more, whose TLS handshake costs as much as ten requests.
 _SIDE_BY_SIDE: Final = 12
+# Seconds. A handshake is most of what a first request costs; the API server closes a connection idle for 90 s.
+_KEEP_ALIVE: Final = 80
 # A server that asks for patience is given it this often, and never for longer than this at once.
 _PATIENCE: Final = 3
 _LONGEST_PATIENCE: Final = 10.0
@@ -60,7 +62,7 @@ class Transport:
     async def __aenter__(self) -> Self:
         sslproto.SSLProtocol.max_size = _TLS_BUFFER
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30, socket_factory=_socket),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, socket_factory=_socket),
             # Compression costs both sides more time than a node's network does.
             headers={"User-Agent": self._user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -20,7 +20,7 @@ from nodekit.objects.resource import Resource
 PAUSE: Final = "registry.k8s.io/pause:3.10.2"
 STEADY: Final = 100
 """Pods that a node only has, while its kubelet is watched."""
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_CPUCLOCK_SCHED: Final = 2
 _LIMIT: Final = 240.0
 _STEADY_SECONDS: Final = 30.0
 _EXITS: Final = 5
@@ -129,9 +129,8 @@ class Agent:
         return {row[0]: int(row[1]) for row in rows if row[1] != "0"}
 
     def _cpu(self) -> float:
-        """CPU seconds the agent has used, with all its threads."""
-        fields = Path(f"/proc/{self._node.pid('kubelet')}/stat").read_text().rsplit(") ", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """CPU seconds the agent has used, with all its threads: the process clock of clock_getcpuclockid(3)."""
+        return time.clock_gettime(~self._node.pid("kubelet") << 3 | _CPUCLOCK_SCHED)
 
     def _rss(self) -> float:
         """Resident memory in MiB."""
