@@ -37,12 +37,15 @@ class Api:
     def close(self) -> None:
         self._connection.close()
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, *, missing: bool = False) -> Any:
+        """The answer; None for an object that is `missing` if it may be."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {"Authorization": f"Bearer {apiserver.TOKEN}", "Content-Type": kind}
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = self._connection.getresponse()
         data = answer.read()
+        if answer.status == 404 and missing:
+            return None
         if answer.status >= 300:
             raise AssertionError(f"{method} {path}: {answer.status} {data[:300]!r}")
         return json.loads(data)
@@ -61,7 +64,6 @@ class Api:
         """Services with these numbers, there and in the API server's cache when this returns."""
         if not numbers:
             return
-        before = self._count(SERVICES), self._count(SLICES)
         self.write("sample", ground.cluster_ip(4095), ground.endpoints(0, endpoints))
         sample = {
             "service": self.ask("GET", f"{SERVICES}/sample"),
@@ -77,15 +79,15 @@ class Api:
             data = answer.read()
             assert answer.status == 200, f"etcd: {answer.status} {data[:300]!r}"
         etcd.close()
-        wanted = before[0] + len(numbers), before[1] + len(numbers)
-        deadline = time.monotonic() + 120
-        while (found := (self._count(SERVICES), self._count(SLICES))) != wanted:
-            assert time.monotonic() < deadline, f"{found} Services and slices, not {wanted}"
-            time.sleep(0.1)
+        for path in (SERVICES, SLICES):
+            self._await(f"{path}/{_name(numbers[-1])}")
 
-    def _count(self, path: str) -> int:
-        page = self.ask("GET", f"{path}?limit=1")
-        return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
+    def _await(self, path: str) -> None:
+        """Until an object is in the API server's cache."""
+        deadline = time.monotonic() + 180
+        while self.ask("GET", f"{path}?resourceVersion=0", missing=True) is None:
+            assert time.monotonic() < deadline, f"{path} is not in the API server's cache"
+            time.sleep(0.1)
 
 
 def _copies(
@@ -94,7 +96,7 @@ def _copies(
     for one in sample.values():
         del one["metadata"]["resourceVersion"]
     for number in numbers:
-        name, address = f"s{number:06}", ground.bulk_ip(number)
+        name, address = _name(number), ground.bulk_ip(number)
         service, slice_, ip = (
             {**one, "metadata": {**one["metadata"], "name": name, "uid": str(uuid.uuid4())}} for one in sample.values()
         )
@@ -106,6 +108,10 @@ def _copies(
         yield f"/registry/services/specs/default/{name}", service
         yield f"/registry/endpointslices/default/{name}", slice_
         yield f"/registry/ipaddresses/{address}", ip
+
+
+def _name(number: int) -> str:
+    return f"s{number:06}"
 
 
 def _put(key: str, value: dict[str, Any]) -> dict[str, Any]:
