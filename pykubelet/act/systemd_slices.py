@@ -88,16 +88,15 @@ class SystemdSlices:
         raise OSError(f"systemd {member} {body[0]}: {reply.error_name}: {' '.join(map(str, reply.body))}")
 
     async def _connected(self) -> "MessageBus":
-        from dbus_fast import BusType
-        from dbus_fast.aio import MessageBus
+        from pykubelet.act import systemd_bus
 
         if self._bus is None or not self._bus.connected:
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    self._bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+                    self._bus = await systemd_bus.connect()
             except (OSError, EOFError) as error:
                 raise OSError(
-                    f"no connection to D-Bus, which cgroupDriver systemd needs: {error}; start dbus, or use cgroupfs"
+                    f"no connection to systemd, which cgroupDriver systemd needs: {error}; start dbus, or use cgroupfs"
                 ) from error
         return self._bus
 

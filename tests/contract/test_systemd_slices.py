@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import io
 import shutil
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from dbus_fast import DBusError
+from dbus_fast import DBusError, Message
+from dbus_fast._private.unmarshaller import Unmarshaller
 from dbus_fast.aio import MessageBus
 from dbus_fast.service import ServiceInterface, method
 
+from pykubelet.act import systemd_bus
 from pykubelet.act.systemd_slices import SystemdSlices
 from pykubelet.decide.cgroups import Values
 
@@ -90,7 +94,51 @@ async def test_a_slice_is_started_changed_and_stopped(tmp_path: Path, monkeypatc
         await another.close()
 
 
-async def test_without_d_bus_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextlib.asynccontextmanager
+async def peer(socket: Path) -> AsyncIterator[list[Message]]:
+    """systemd's own socket, as it behaves: no hello, and an answer to every other call; the calls it got."""
+    calls: list[Message] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n")
+        writer.write(b"OK 0123456789abcdef0123456789abcdef\r\n")
+        await reader.readuntil(b"BEGIN\r\n")
+        with contextlib.suppress(asyncio.IncompleteReadError), contextlib.closing(writer):
+            while True:
+                fixed = await reader.readexactly(
+                    16
+                )  # byte order and type, length of the body, serial, length of fields
+                body, _, fields = struct.unpack_from("<III", fixed, 4)
+                rest = await reader.readexactly(-(-fields // 8) * 8 + body)
+                call = Unmarshaller(io.BytesIO(fixed + rest)).unmarshall()
+                assert call is not None
+                if call.member == "Hello":
+                    answer = Message.new_error(call, "org.freedesktop.DBus.Error.UnknownObject", "Unknown object")
+                else:
+                    calls.append(call)
+                    answer = Message.new_method_return(call, "o", ["/org/freedesktop/systemd1/job/1"])
+                answer.serial = call.serial
+                writer.write(answer._marshall(False))
+
+    async with await asyncio.start_unix_server(serve, socket):
+        yield calls
+
+
+async def test_where_no_bus_runs_systemd_itself_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+    monkeypatch.setattr(systemd_bus, "PRIVATE", tmp_path / "private")
+    async with peer(tmp_path / "private") as calls:
+        bus = await systemd_bus.connect()
+        ask = {"destination": "org.freedesktop.systemd1", "path": "/org/freedesktop/systemd1", "interface": "a.b"}
+        reply = await bus.call(Message(**ask, member="StopUnit", signature="s", body=["a.slice"]))
+        assert reply.body == ["/org/freedesktop/systemd1/job/1"]
+        assert [(call.member, call.body) for call in calls] == [("StopUnit", ["a.slice"])]
+        bus.disconnect()
+        await bus.wait_for_disconnect()
+
+
+async def test_without_systemd_it_is_said_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+    monkeypatch.setattr(systemd_bus, "PRIVATE", tmp_path / "private")
     with pytest.raises(OSError, match=r"cgroupDriver systemd needs.*start dbus"):
         await SystemdSlices(unified=True).set("kubepods.slice", Values(cpu_shares=2))
