@@ -144,3 +144,7 @@ machines: deb ## Machines with systemd: the package, genuine kubeadm init and jo
 	@$(VENV)/bin/pytest -v -x $(MACHINES) $(PYTEST)
 MACHINES = tests/machines/test_install.py tests/machines/test_kubeadm.py
 PYTEST ?=
+
+.PHONY: e2e-kind
+e2e-kind: wheels ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (4 min)
+	@$(PY) -m tests.machines.kind -- $(ARGS)

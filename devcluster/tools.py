@@ -121,4 +121,6 @@ SUITE = (
     _suite("ginkgo", "github.com/onsi/ginkgo/v2/ginkgo", 5),
     _kubernetes("kubeadm", 10),
 )
-BY_NAME = {tool.name: tool for tool in (*CLUSTER, *IMAGES, *SUITE)}
+_KIND = f"github.com/kubernetes-sigs/kind/releases/download/v{versions.KIND}/kind-linux-{_ARCH}"
+KIND = Tool("kind", versions.KIND, "sigs.k8s.io/kind", "sigs.k8s.io/kind", 20, Release(_KIND, f"{_KIND}.sha256sum"))
+BY_NAME = {tool.name: tool for tool in (*CLUSTER, *IMAGES, *SUITE, KIND)}

@@ -10,6 +10,7 @@ RUNC = "1.5.2"
 CNI_PLUGINS = "1.9.1"
 COREDNS = "1.15.0"
 GO = "1.26"
+KIND = "0.33.0"
 
 PAUSE = "3.10.2"
 AGNHOST = "2.66.1"

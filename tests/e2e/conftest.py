@@ -11,7 +11,7 @@ import pytest
 
 from devcluster.api import Cluster
 from tests.e2e import kube as k
-from tests.e2e.kube import Kube
+from tests.e2e.kube import Kube, Manifest
 from tests.e2e.lab import Registry
 
 
@@ -56,9 +56,25 @@ def registry(lab: Cluster) -> Registry:
 
 
 @pytest.fixture(scope="session")
-def genuine(lab: Cluster, cluster: Kube) -> Iterator[str]:
-    """A node with the genuine kubelet and kube-proxy beside ours, from its first use to the end of the run."""
-    command = [sys.executable, "-m", "devcluster", "--name", lab.name, "node"]
+def ours(cluster: Kube) -> Manifest:
+    """A node that runs pykubelet."""
+    for node in cluster.listed("nodes"):
+        if k.runs_pykubelet(node):
+            return node
+    pytest.skip("no node of this cluster runs pykubelet")
+
+
+@pytest.fixture(scope="session")
+def genuine(cluster: Kube) -> Iterator[str]:
+    """A node with the genuine kubelet: one that the cluster has, or one added to a dev cluster for the tests."""
+    name = os.environ.get("DEVCLUSTER")
+    if not name:
+        stock = [node["metadata"]["name"] for node in cluster.listed("nodes") if not k.runs_pykubelet(node)]
+        if not stock:
+            pytest.skip("this cluster has no node with the genuine kubelet to compare with")
+        yield stock[0]
+        return
+    command = [sys.executable, "-m", "devcluster", "--name", name, "node"]
     subprocess.run([*command, "add", "n9=genuine"], check=True, timeout=180)
     # Only Pods that name this node shall run there: all other tests are about ours.
     cluster.run("taint", "node", "n9", "e2e=genuine:NoSchedule", "--overwrite")

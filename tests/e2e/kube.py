@@ -112,6 +112,11 @@ class Kube:
         return wait_for(reached, f"Pod {self.namespace}/{name} to be {phase}", seconds=seconds)
 
 
+def runs_pykubelet(node: Manifest) -> bool:
+    """Whether a node is ours, by the version that it states."""
+    return "+pykubelet." in node["status"]["nodeInfo"]["kubeletVersion"]
+
+
 def is_ready(pod: Manifest) -> bool:
     if "deletionTimestamp" in pod["metadata"]:
         return False

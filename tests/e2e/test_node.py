@@ -3,16 +3,15 @@
 import json
 from typing import Any
 
-import pytest
-
 from tests.e2e import kube as k
 from tests.e2e.kube import Kube, Manifest
 
-OURS = "+pykubelet."
 # What differs between any two machines, times, and the version, by which our nodes are told from others.
 _OWN = {"name", "uid", "resourceVersion", "creationTimestamp", "managedFields", "podCIDR", "podCIDRs", "address"}
 _OWN |= {"lastHeartbeatTime", "lastTransitionTime", "kubernetes.io/hostname", "images", "kubeletVersion"}
-_OWN |= {"machineID", "systemUUID", "bootID", "taints", "volumesInUse", "volumesAttached"}
+_OWN |= {"machineID", "systemUUID", "bootID", "taints", "volumesInUse", "volumesAttached", "providerID"}
+# Those of a control plane, where that is what the genuine node is.
+_OWN |= {"node-role.kubernetes.io/control-plane", "node.kubernetes.io/exclude-from-external-load-balancers"}
 # A feature a node does not have is rightly not declared: here only what is declared must be known to the genuine one.
 _OWN |= {"declaredFeatures"}
 
@@ -22,15 +21,6 @@ def shared(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: shared(item) for key, item in value.items() if key not in _OWN}
     return [shared(item) for item in value] if isinstance(value, list) else value
-
-
-@pytest.fixture(scope="session")
-def ours(cluster: Kube) -> Manifest:
-    """A node that runs pykubelet."""
-    for node in cluster.listed("nodes"):
-        if OURS in node["status"]["nodeInfo"]["kubeletVersion"]:
-            return node
-    pytest.skip("no node of this cluster runs pykubelet")
 
 
 def raw(cluster: Kube, node: Manifest, path: str) -> str:

@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import kube as k
-from tests.e2e.kube import Kube
-
-OURS = "n1"
+from tests.e2e.kube import Kube, Manifest
 
 MAY_DIFFER = {
     r"\.metadata\.(uid|resourceVersion|creationTimestamp|managedFields|generateName)": "each object's own",
@@ -25,25 +23,28 @@ MAY_DIFFER = {
 }
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """`{".status.phase": "Running", ...}`; lists of named things by name, so that order alone is no difference."""
+def _flat(value: Any, path: str = "", *, name: str) -> dict[str, Any]:
+    """`{".status.phase": "Running", ...}`; lists of named things by name, so that order alone is no difference.
+
+    The node's name is NODE wherever it stands, and its end of a connection is HERE.
+    """
     if isinstance(value, dict):
-        return {p: v for key, inner in value.items() for p, v in _flat(inner, f"{path}.{key}").items()}
+        return {p: v for key, inner in value.items() for p, v in _flat(inner, f"{path}.{key}", name=name).items()}
     if isinstance(value, list):
         found = {}
         for number, inner in enumerate(value):
-            name = inner.get("type") or inner.get("name") if isinstance(inner, dict) else None
-            found |= _flat(inner, f"{path}[{name if name and 'kube-api-access' not in name else number}]")
+            word = inner.get("type") or inner.get("name") if isinstance(inner, dict) else None
+            key = word if word and "kube-api-access" not in word else number
+            found |= _flat(inner, f"{path}[{key}]", name=name)
         return found
+    if isinstance(value, str):
+        value = re.sub(r"\S+:\d+->", "HERE->", re.sub(rf"\b{re.escape(name)}\b", "NODE", value))
     return {path: value}
 
 
-def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+def _differences(ours: Manifest, theirs: Manifest) -> list[str]:
     """Every path whose value is not the same, but for those that may differ; names of the two nodes count as equal."""
-    a, b = (
-        {p: re.sub(r"\bn[19]\b", "NODE", v) if isinstance(v, str) else v for p, v in _flat(x).items()}
-        for x in (ours, theirs)
-    )
+    a, b = (_flat(x, name=x["spec"]["nodeName"]) for x in (ours, theirs))
     return [
         f"{path}: ours {a.get(path, '(absent)')!r}, genuine {b.get(path, '(absent)')!r}"
         for path in sorted(a.keys() | b.keys())
@@ -51,17 +52,17 @@ def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     ]
 
 
-def test_describe_node_has_the_same_lines(cluster: Kube, genuine: str) -> None:
+def test_describe_node_has_the_same_lines(cluster: Kube, ours: Manifest, genuine: str) -> None:
     """The headings and fields of `kubectl describe node`, without values, Pods and events."""
 
     def outline(name: str) -> list[str]:
         text = cluster.run("describe", "node", name).split("Non-terminated Pods:")[0]
-        return [line.split(":")[0].rstrip() for line in text.splitlines() if line.strip()]
+        return [re.split(r":|  +", line.strip())[0] for line in text.splitlines() if line.strip()]
 
     lease = ("get", "lease", genuine, "-n", "kube-node-lease")
     k.wait_for(lambda: cluster.run(*lease), "the genuine kubelet's Lease, which it makes some seconds after the Node")
-    ours, theirs = outline(OURS), outline(genuine)
-    assert [line for line in ours if "=" not in line] == [line for line in theirs if "=" not in line]
+    mine, theirs = outline(ours["metadata"]["name"]), outline(genuine)
+    assert [line for line in mine if "=" not in line] == [line for line in theirs if "=" not in line]
 
 
 PODS = {
@@ -73,8 +74,9 @@ PODS = {
 
 
 @pytest.mark.parametrize("kind", PODS)
-def test_a_pod_reads_like_one_of_a_genuine_node(kube: Kube, genuine: str, kind: str) -> None:
-    names = {node: f"{kind}-{node}" for node in (OURS, genuine)}
+def test_a_pod_reads_like_one_of_a_genuine_node(kube: Kube, ours: Manifest, genuine: str, kind: str) -> None:
+    mine = ours["metadata"]["name"]
+    names = {node: f"{kind}-{node}" for node in (mine, genuine)}
     policy = "Never" if kind == "failed" else "Always"
     kube.apply(*(k.pod(names[node], PODS[kind], nodeName=node, restartPolicy=policy) for node in names))
 
@@ -111,5 +113,5 @@ def test_a_pod_reads_like_one_of_a_genuine_node(kube: Kube, genuine: str, kind: 
         return {event for event in found if event[1] != "Pulling"} if kind != "no-image" else found
 
     with contextlib.suppress(AssertionError):
-        k.wait_for(lambda: said(names[OURS]) == said(names[genuine]), "the same events of both Pods", seconds=30)
-    assert said(names[OURS]) == said(names[genuine])
+        k.wait_for(lambda: said(names[mine]) == said(names[genuine]), "the same events of both Pods", seconds=30)
+    assert said(names[mine]) == said(names[genuine])

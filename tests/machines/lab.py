@@ -40,15 +40,20 @@ class Lab:
         _ip(f"-n {switch} addr add {NETWORK}.1/24 dev br0; ip -n {switch} link set br0 up")
         return self
 
-    def machine(self, name: str, binds: Mapping[Path, str]) -> Machine:
-        """A machine, up; `binds` are folders of this host that it sees, read-only."""
+    def machine(
+        self, name: str, binds: Mapping[Path, str], *, base: Path | None = None, options: tuple[str, ...] = ()
+    ) -> Machine:
+        """A machine, up. `binds` are folders of this host that it sees, read-only.
+
+        `base` is its root, if not that of the lab; `options` are further ones of systemd-nspawn.
+        """
         number = len(self.machines) + 1
         token = self.folder.name
         place = Place(self.folder / name, f"{token}-{name}", f"/{token}/{name}")
         port = f"p-{name}"
         _ip(f"netns add {place.netns}; ip -n {place.netns} link set lo up")
         _ip(f"link add {port} netns {token} type veth peer name eth0 netns {place.netns}")
-        made = Machine(name, number, self.base, place, binds)
+        made = Machine(name, number, base or self.base, place, binds, options)
         _ip(f"-n {token} link set {port} master br0 up")
         _ip(f"-n {place.netns} addr add {made.address}/24 dev eth0; ip -n {place.netns} link set eth0 up")
         _ip(f"-n {place.netns} route add default via {NETWORK}.1")

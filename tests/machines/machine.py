@@ -29,13 +29,17 @@ class Place:
 
 @dataclass
 class Machine:
-    """`number` makes its address. `binds` are folders of this host that it sees, read-only."""
+    """`number` makes its address. `binds` are folders of this host that it sees, read-only.
+
+    `options` are further ones of systemd-nspawn.
+    """
 
     name: str
     number: int
     base: Path
     place: Place
     binds: Mapping[Path, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +54,7 @@ class Machine:
         (folder / "upper/etc/hostname").write_text(f"{self.name}\n")
         (folder / "upper/etc/hosts").write_text(f"127.0.0.1 localhost\n{self.address} {self.name}\n")
         cgroups.make(self.place.cgroup)
-        options = [f"--bind-ro={source}:{target}" for source, target in self.binds.items()]
+        options = [f"--bind-ro={source}:{target}" for source, target in self.binds.items()] + [*self.options]
         command = ["unshare", "--mount", "--propagation", "private", str(Path(__file__).with_name("boot.sh"))]
         command += [str(folder), str(self.base), self.name, self.place.netns, self.place.cgroup.strip("/"), *options]
         with (folder / "console.log").open("ab") as log:

@@ -1,0 +1,93 @@
+"""Makes a cluster of kind by the commands of docs/kind.md, runs tests/e2e against it, and deletes it.
+
+Where Docker runs on this host, kind's own images are the base. Where it does not, Docker runs in a machine with
+systemd (as root), and the base is an image of our own making (tests.machines.kind_image), with routes for a network.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from devcluster.progress import Reporter
+from tests.machines import docker, kind_image, pages
+from tests.machines.docker import Place
+from tests.machines.network import CONFIGURATION
+
+PUBLISHED = "kindest/node:v1.37.0"
+"""The base that the page names."""
+NODES = ("pykubelet-control-plane", "pykubelet-worker")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of pytest."""
+    parser = argparse.ArgumentParser(prog="tests.machines.kind", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="end without deleting what failed, after Enter")
+    parser.add_argument("pytest", nargs="*", help="further arguments for pytest")
+    given = parser.parse_args(arguments)
+    report = Reporter()
+    commands = {block.where: block.commands for block in pages.blocks("kind.md")}
+    with _place(report) as (place, base):
+        place.run("kind delete cluster --name pykubelet")
+        try:
+            _make(place, commands, base, report)
+            code = _test(place, given.pytest)
+            if code and given.keep and sys.stdin.isatty():
+                input(f"kubectl here: {place.kubectl}; Enter deletes the cluster ")
+            return code
+        finally:
+            with report.step("delete the cluster", about=5):
+                place.run(commands["delete"])
+
+
+@contextlib.contextmanager
+def _place(report: Reporter) -> Iterator[tuple[Place, str]]:
+    """Where Docker is, and the base of its nodes."""
+    if docker.on_this_host():
+        with docker.host(report) as here:
+            yield here, PUBLISHED
+    else:
+        with docker.inside(report) as machine:
+            yield machine, kind_image.made(machine, report)
+
+
+def _make(place: Place, commands: dict[str, str], base: str, report: Reporter) -> None:
+    with report.step("build images with our agents", about=25):
+        place.run(commands["images"].replace(PUBLISHED, base))
+    with report.step("create the cluster", about=40):
+        place.run(commands["cluster"])
+    if base != PUBLISHED:
+        _connect(place)
+    with report.step("start pyproxy and wait for the nodes", about=10):
+        place.run(commands["proxy"])
+    print(place.run("kubectl --context kind-pykubelet get nodes -o wide"), file=sys.stderr)
+
+
+def _connect(place: Place) -> None:
+    """What kind's own image brings as its network: here bridges, and routes from node to node."""
+    for node in NODES:
+        ask = f"kubectl --context kind-pykubelet get node {node} -o jsonpath="
+        subnet = place.run(f"{ask}'{{.spec.podCIDR}}'")
+        address = place.run(f"{ask}'{{.status.addresses[?(@.type==\"InternalIP\")].address}}'")
+        configuration = CONFIGURATION.replace("SUBNET", subnet)
+        place.run(f"docker exec -i {node} tee /etc/cni/net.d/10-net.conflist >/dev/null <<< '{configuration}'")
+        for other in NODES:
+            if other != node:
+                place.run(f"docker exec {other} ip route replace {subnet} via {address}")
+
+
+def _test(place: Place, arguments: Sequence[str]) -> int:
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write(place.run("kind get kubeconfig --name pykubelet"))
+        file.flush()
+        settings = {"KUBECONFIG": file.name, "KUBECTL": place.kubectl}
+        environment = {name: value for name, value in os.environ.items() if name != "DEVCLUSTER"} | settings
+        command = [sys.executable, "-m", "pytest", "tests/e2e", "--timeout=600", *arguments]
+        return subprocess.run(command, cwd=docker.REPOSITORY, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
