@@ -130,6 +130,10 @@ bench: venv ## Pods on a node of ours, on one of the genuine kubelet's and throu
 	@$(PY) -m devcluster --name bench run -- $(abspath $(PY)) -m tests.bench.pods --cluster bench --docs docs $(ARGS); \
 	  result=$$?; $(PY) -m devcluster --name bench down; exit $$result
 
+.PHONY: bad-input
+bad-input: venv ## 1,000 spoilt files and answers of each kind: never a crash, always a reason (5 min)
+	@EXAMPLES=1000 $(VENV)/bin/pytest -q tests/unit/pykubelet/test_bad_input.py --timeout=600 $(ARGS)
+
 .PHONY: wheels
 wheels: venv ## Our wheel and those it needs, in build/wheels
 	@rm -rf build/wheels; $(PY) -m pip wheel --quiet --disable-pip-version-check --wheel-dir build/wheels .

@@ -3,9 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import yaml
+
+DEEPEST: Final = 100
+"""Levels of nesting that a file may have. A reader that follows more can be brought to a stop by a few bytes."""
+MOST: Final = 1_000_000
+"""Values that a file may stand for with all its aliases followed."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 # What YAML 1.1 sees in plain words and Kubernetes does not: they are strings here.
@@ -74,14 +79,73 @@ def load(path: Path) -> Tree:
 def parse(text: str, *, file: str) -> Tree:
     """Read one document; raises YamlError."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        said = ", ".join(part for part in (error.context, error.problem) if part)
-        raise YamlError(Place(file, mark.line + 1 if mark else 1), f"not YAML: {said}") from error
+        _check_brackets(text)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise YamlError(Place(file, 1), f"not YAML: {error}") from error
+        raise _error(error, file) from error
     return Table(Place(file, 1), {}) if node is None else _tree(node, file)
+
+
+def plain(body: bytes, *, file: str) -> Any:
+    """One document as dicts, lists and plain values; raises YamlError."""
+    try:
+        text = body.decode()
+        _check_brackets(text)
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise _error(error, file) from error
+    except UnicodeDecodeError as error:
+        raise YamlError(Place(file, 1), "not YAML: not UTF-8 text") from error
+    except ValueError as error:  # a number or a date that is none
+        raise YamlError(Place(file, 1), f"not YAML: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """One that is not led astray by depth, or by aliases of aliases."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+        self._left = MOST
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As it is, counted."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        before, self._depth = self._left, self._depth + 1
+        if self._depth > DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"nested deeper than {DEEPEST} levels", problem_mark=mark)
+        is_alias = self.check_event(yaml.AliasEvent)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        if node is None:
+            return None
+        if is_alias and node not in self._sizes:
+            raise yaml.MarkedYAMLError(problem="an alias of what it is in", problem_mark=mark)
+        self._left -= self._sizes[node] if is_alias else 1
+        if self._left < 0:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST} values with its aliases", problem_mark=mark)
+        self._sizes.setdefault(node, before - self._left)
+        return node
+
+
+def _check_brackets(text: str) -> None:
+    """Refuse what takes the scanner itself too long; brackets in quotes are counted too, but come in pairs there."""
+    depth = 0
+    for number, line in enumerate(text.splitlines()):
+        depth += line.count("[") + line.count("{") - line.count("]") - line.count("}")
+        if depth > DEEPEST:
+            mark = yaml.Mark("", 0, number, 0, None, 0)
+            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} brackets are open", problem_mark=mark)
+        depth = max(depth, 0)
+
+
+def _error(error: yaml.YAMLError, file: str) -> YamlError:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return YamlError(Place(file, 1), f"not YAML: {error}")
+    mark = error.problem_mark or error.context_mark
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    return YamlError(Place(file, mark.line + 1 if mark else 1), f"not YAML: {said}")
 
 
 def laid_over(base: Tree, top: Tree) -> Tree:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
+from nodekit import yamltree
 from nodekit.kube.credentials import AuthError
 from nodekit.objects import codec
 
@@ -80,11 +80,11 @@ class _Kubeconfig(_Kebab):
 def current(path: Path) -> tuple[Cluster, User, str]:
     """The cluster, the user and the user's name; raises AuthError with the file and what is wrong in it."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yamltree.plain(path.read_bytes(), file=str(path))
     except OSError as error:
         raise AuthError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise AuthError(f"{path}: not YAML: {error}") from error
+    except yamltree.YamlError as error:
+        raise AuthError(str(error)) from error
     try:
         config = msgspec.convert(codec.without_nulls(document), _Kubeconfig)
     except msgspec.ValidationError as error:

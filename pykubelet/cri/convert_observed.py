@@ -80,11 +80,15 @@ def sandbox_status(status: pb.PodSandboxStatus) -> observed.Sandbox:
 def namespaces(options: pb.NamespaceOption) -> rc.Namespaces:
     user = options.userns_options
     return rc.Namespaces(
-        network=NAMESPACE_MODES[options.network],
-        pid=NAMESPACE_MODES[options.pid],
-        ipc=NAMESPACE_MODES[options.ipc],
+        network=NAMESPACE_MODES.get(options.network, rc.NamespaceMode.POD),
+        pid=NAMESPACE_MODES.get(options.pid, rc.NamespaceMode.POD),
+        ipc=NAMESPACE_MODES.get(options.ipc, rc.NamespaceMode.POD),
         target=ContainerId(options.target_id) if options.target_id else None,
-        user=rc.UserNamespace(mode=NAMESPACE_MODES[user.mode], uids=mappings(user.uids), gids=mappings(user.gids))
+        user=rc.UserNamespace(
+            mode=NAMESPACE_MODES.get(user.mode, rc.NamespaceMode.POD),
+            uids=mappings(user.uids),
+            gids=mappings(user.gids),
+        )
         if options.HasField("userns_options")
         else None,
     )
@@ -152,7 +156,7 @@ def mount(value: pb.Mount) -> rc.Mount:
         readonly=value.readonly,
         recursive_read_only=value.recursive_read_only,
         selinux_relabel=value.selinux_relabel,
-        propagation=PROPAGATIONS[value.propagation],
+        propagation=PROPAGATIONS.get(value.propagation, rc.MountPropagation.PRIVATE),
         uid_mappings=mappings(value.uidMappings),
         gid_mappings=mappings(value.gidMappings),
         image=image_spec(value.image) if value.HasField("image") else None,
@@ -205,7 +209,8 @@ def event(response: pb.ContainerEventResponse) -> observed.RuntimeEvent:
     )
     return observed.RuntimeEvent(
         container_id=ContainerId(response.container_id),
-        kind=EVENT_KINDS[response.container_event_type],
+        # Of a kind that is not known yet only what comes with it matters.
+        kind=EVENT_KINDS.get(response.container_event_type, observed.EventKind.CREATED),
         at=seconds(response.created_at),
         pod_uid=seen.uid if seen else containers[0].pod_uid if containers else Uid(""),
         sandbox=seen,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
+from nodekit import yamltree
 from nodekit.aio.inotify import FolderWatch
 from nodekit.objects import codec, times
 from pykubelet.decide import static_uid
@@ -87,6 +87,10 @@ class StaticPods:
             except (OSError, BadManifest) as error:
                 log.error("static Pod %s: %s", file, error)
                 self._seen[file] = (stamp, known[1] if known else None)
+            except Exception:
+                # Whatever is in one file, the Pods of the others are read.
+                log.exception("static Pod %s", file)
+                self._seen[file] = (stamp, known[1] if known else None)
         pods = {pod.uid: pod for _, pod in self._seen.values() if pod is not None}
         for uid in before - pods.keys():
             self._desired.drop(uid, Source.FILE)
@@ -107,11 +111,11 @@ def parse(body: bytes, *, path: str, node_name: str) -> Pod:
     if len(body) > LARGEST:
         raise BadManifest(f"larger than {LARGEST} bytes")
     try:
-        tree: Any = yaml.safe_load(body)
+        tree: Any = yamltree.plain(body, file=path)
         if not isinstance(tree, dict) or tree.get("kind") != "Pod" or tree.get("apiVersion") != "v1":
             raise BadManifest("not a v1 Pod")
         pod = codec.of_builtins(Pod, tree)
-    except (yaml.YAMLError, codec.DecodeError) as error:
+    except (yamltree.YamlError, codec.DecodeError) as error:
         raise BadManifest(str(error)) from error
     meta = pod.metadata
     if not meta.name or not pod.spec.containers:
