@@ -20,7 +20,7 @@ from nodekit.kube.events import Recorder
 from nodekit.kube.transport import Transport
 from nodekit.objects import meta
 from nodekit.objects.meta import Key
-from pyproxy import VERSION, modes, wiring
+from pyproxy import VERSION, errors, modes, wiring
 from pyproxy.act import leftovers
 from pyproxy.act.conntrack import sysctls
 from pyproxy.act.conntrack.flows import Conntrack
@@ -42,6 +42,7 @@ from pyproxy.report.service_health import Check, ServiceHealth
 
 log = logging.getLogger(__name__)
 
+_PATIENCE = 5.0
 _RESTART = Backoff(base=1.0, cap=30.0)
 _ALLOCATIONS = 50_000
 T = TypeVar("T")
@@ -68,10 +69,10 @@ def cleanup() -> bool:
         kernel.close()
 
 
-def main(options: Options, *, shown: Callable[[], object], file: Path | None, readable: Callable[[Path], bool]) -> bool:
+def main(options: Options, *, shown: http.Shown, file: Path | None, readable: Callable[[Path], bool]) -> bool:
     """Proxy until SIGTERM or SIGINT, or until the configuration `file` has changed to a `readable` one: True then.
 
-    `shown` is the configuration as /configz shows it. Raises AuthError.
+    Raises AuthError, and ListenError when the configuration wants a port or nothing.
     """
     changed = False
 
@@ -114,7 +115,7 @@ async def _until_told(
 
 
 async def _in_mode(
-    options: Options, kernel: Kernel, conntrack: Conntrack, counters: Kernel, *, shown: Callable[[], object]
+    options: Options, kernel: Kernel, conntrack: Conntrack, counters: Kernel, *, shown: http.Shown
 ) -> None:
     match options.mode:
         case Mode.NFTABLES:
@@ -124,7 +125,7 @@ async def _in_mode(
 
 
 async def _run(
-    options: Options, mode: modes.Mode[T], conntrack: Conntrack, counters: Kernel, *, shown: Callable[[], object]
+    options: Options, mode: modes.Mode[T], conntrack: Conntrack, counters: Kernel, *, shown: http.Shown
 ) -> None:
     clock, metrics, families = SystemClock(), Metrics(options.mode), _families()
     notifier = systemd.Notifier(os.environ)
@@ -166,12 +167,19 @@ async def _run(
 
         health_app = http.health_app(health, metrics, eligible=eligible)
         prepare = _count(options, sync.rulesets, counters, metrics)
-        metrics_app = http.metrics_app(metrics, mode=options.mode.value, config=shown, prepare=prepare)
-        async with (
-            http.serving(health_app, options.healthz_bind, name="healthz"),
-            http.serving(metrics_app, options.metrics_bind, name="metrics"),
-            Tasks() as tasks,
-        ):
+        metrics_app = http.metrics_app(metrics, shown, prepare=prepare)
+        async with contextlib.AsyncExitStack() as stack:
+            for name, app, bind, reason in (
+                ("healthz", health_app, options.healthz_bind, "FailedToStartProxierHealthcheck"),
+                ("metrics", metrics_app, options.metrics_bind, "FailedToStartMetricServer"),
+            ):
+                server = http.serving(app, bind, name=name, hard=options.bind_hard_fail)
+                try:
+                    await stack.enter_async_context(server)
+                except errors.ListenError as error:
+                    await _last_words(recorder, options.node, reason, str(error))
+                    raise
+            tasks = await stack.enter_async_context(Tasks())
             tasks.start("events", recorder.run)
             tasks.start("addresses", addresses.run, restart=_RESTART)
             tasks.start("mirrors", world.run)
@@ -179,6 +187,20 @@ async def _run(
             tasks.start("proxy", begin)
             tasks.start("watchdog", lambda: notifier.keep_alive(lambda: True))
             recorder.normal(_about(options.node), "Starting", message="")
+
+
+async def _last_words(recorder: Recorder, node: str, reason: str, message: str) -> None:
+    """Send an event although the agent is about to end, if the API server takes it soon."""
+    recorder.warning(_about(node), reason, message=message)
+    sending = asyncio.create_task(recorder.run(), name="last words")
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await recorder.flush()
+    finally:
+        sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sending
 
 
 def _count(

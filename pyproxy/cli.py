@@ -14,6 +14,7 @@ from nodekit.kube import auth
 from pyproxy import KUBERNETES_VERSION, app, errors, flags, looking, translate
 from pyproxy.config import effects, load, validate
 from pyproxy.config.settings import Settings
+from pyproxy.report import http
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ def _run(given: argparse.Namespace, arguments: Sequence[str]) -> int:
     app.prepare(settings, options)
     if given.init_only:
         return 0
-    if app.main(app.adapted(options), shown=lambda: config.render(settings), file=given.config, readable=_readable):
+    options = app.adapted(options)
+    shown = http.Shown(options.mode.value, lambda: config.render(settings), flags.shown(given))
+    if app.main(options, shown=shown, file=given.config, readable=_readable):
         log.info("%s has changed: starting anew with it; the rules stay in force", given.config)
         os.execv(sys.executable, [sys.executable, "-m", "pyproxy", *arguments])
     return 0

@@ -9,6 +9,10 @@ class SettingsError(ProxyError):
     """The configuration or the command line can't be used; the message says where and why."""
 
 
+class ListenError(ProxyError):
+    """A port is taken, and the configuration says not to wait for it."""
+
+
 class RulesetError(ProxyError):
     """The kernel refused a transaction, and nothing of it was applied: send the whole ruleset."""
 

@@ -1,6 +1,8 @@
 """The command line's flags: kube-proxy's own, each the field of the configuration it stands for."""
 
 import argparse
+import enum
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,3 +166,38 @@ def _replaced(section: Any, path: list[str], value: Any) -> Any:
     if rest:
         value = _replaced(getattr(section, name), rest, value)
     return msgspec.structs.replace(section, **{name: value})
+
+
+def shown(given: argparse.Namespace) -> dict[str, str]:
+    """Every flag with its value or default, as Go's flags print theirs: what a --config file says is not in it."""
+    effective = apply(Settings(), given)
+    found = {}
+    for flag in _FIELDS:
+        value = _value(effective, flag.path)
+        found[flag.name] = f"{value:g}" if flag.read is float else _text(value)
+    for action in parser()._actions:
+        name = max(action.option_strings, key=len, default="").removeprefix("--")
+        if name and name not in found and action.dest in given:
+            found[name] = _text(getattr(given, action.dest))
+    return found
+
+
+def _value(section: Any, path: str) -> Any:
+    return functools.reduce(getattr, path.split("."), section)
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case enum.Enum():
+            return str(value.value)
+        case float():
+            return duration.text(value)
+        case tuple():
+            return f"[{','.join(value)}]"
+        case dict():
+            return ",".join(f"{name}={_text(item)}" for name, item in value.items())
+    return str(value)

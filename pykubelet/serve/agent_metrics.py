@@ -12,11 +12,11 @@ from typing import Final
 from prometheus_client import metrics_core
 from prometheus_client.registry import Collector
 
+from nodekit.serve import exposition
+from nodekit.serve.exposition import Family
 from pykubelet.cri import meter
 from pykubelet.model import observed
 from pykubelet.model.pod import Pod
-from pykubelet.serve import exposition
-from pykubelet.serve.exposition import Family
 
 PROBES: Final = "/metrics/probes"
 _SOURCE: Final = "kubernetes.io/config.source"

@@ -5,13 +5,13 @@ Source: K/pkg/kubelet/metrics/collectors/cri_metrics.go, and cadvisor's names fo
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from nodekit.serve import exposition
+from nodekit.serve.exposition import Family
 from pykubelet.cri import errors as cri_errors
 from pykubelet.cri import runtime_api
 from pykubelet.model import stats
 from pykubelet.model.machine import Machine
 from pykubelet.model.summary import Summary
-from pykubelet.serve import exposition
-from pykubelet.serve.exposition import Family
 
 PATH = "/metrics/cadvisor"
 _CPU = "container_cpu_usage_seconds_total"

@@ -5,10 +5,10 @@ Source: K/pkg/kubelet/metrics/collectors/resource_metrics.go; names and labels a
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from nodekit.serve import exposition
+from nodekit.serve.exposition import Family
 from pykubelet.cri import errors as cri_errors
 from pykubelet.model.summary import CPUStats, MemoryStats, Summary, SwapStats
-from pykubelet.serve import exposition
-from pykubelet.serve.exposition import Family
 
 PATH = "/metrics/resource"
 _NANO = 1e9

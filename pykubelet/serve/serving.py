@@ -12,14 +12,16 @@ from aiohttp import web
 from nodekit import metrics as process_metrics
 from nodekit.aio.clock import SystemClock
 from nodekit.kube.client import Client
+from nodekit.serve import healthz
+from nodekit.serve.healthz import Health
+from nodekit.serve.zpages import Flagz, Statusz
 from pykubelet import KUBERNETES_VERSION
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
-from pykubelet.serve import authn, authz, certificates, debug, healthz, lookup, server, tls
+from pykubelet.serve import authn, authz, certificates, debug, lookup, server, tls
 from pykubelet.serve.checkpoint import Checkpoint
 from pykubelet.serve.configz import Configz
 from pykubelet.serve.exec import Commands
-from pykubelet.serve.healthz import Health
 from pykubelet.serve.identity import Identity
 from pykubelet.serve.logs import Logs
 from pykubelet.serve.metrics import Metrics, Source
@@ -27,7 +29,6 @@ from pykubelet.serve.pods import Pods, RunningPods
 from pykubelet.serve.reviews import ApiReviews
 from pykubelet.serve.system_logs import SystemLogs
 from pykubelet.serve.traffic import Traffic
-from pykubelet.serve.zpages import Flagz, Statusz
 
 _LISTED = ("/configz", "/debug", "/flagz", "/healthz", "/metrics")
 """What /statusz names, as in the genuine one."""
@@ -122,8 +123,8 @@ def debug_endpoints(settings: Settings, host: Host, traffic: Traffic) -> list[En
         SystemLogs(enabled=settings.enable_system_log_handler),
         debug.Profiles(enabled=settings.enable_profiling_handler),
         debug.Verbosity(settings.logging, enabled=settings.enable_debug_flags_handler),
-        Flagz(host.flags),
-        Statusz(version=KUBERNETES_VERSION, started=dt.datetime.now(dt.UTC), paths=_LISTED),
+        Flagz("kubelet", host.flags),
+        Statusz("kubelet", version=KUBERNETES_VERSION, started=dt.datetime.now(dt.UTC), paths=_LISTED),
     ]
 
 

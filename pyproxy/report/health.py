@@ -17,13 +17,18 @@ class FamilyHealth(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Answer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The body of /healthz and /livez, as the genuine proxy words it."""
+    """The body of /healthz and /livez, as the genuine proxy words it: a node that is about to go may be healthy."""
 
     last_updated: datetime
     current_time: datetime
     healthy: bool
     node_eligible: bool | None = None
     status: dict[str, FamilyHealth] = {}
+
+    @property
+    def good(self) -> bool:
+        """Whether this node may get traffic."""
+        return self.healthy and self.node_eligible is not False
 
 
 @dataclass(slots=True)
@@ -73,5 +78,7 @@ class Health:
             healthy = times.updated is not None and not late
             status[family.api_name] = FamilyHealth(times.updated or datetime.fromtimestamp(0, now.tzinfo), healthy)
         healthy = all(one.healthy for one in status.values())
-        last = max((one.last_updated for one in status.values()), default=now)
-        return Answer(last, now, healthy and eligible is not False, eligible, status)
+        # In good health the genuine one tells of now, as if it had just been in sync again.
+        good = healthy and eligible is not False
+        last = now if good else max((one.last_updated for one in status.values()), default=now)
+        return Answer(last, now, healthy, eligible, status)

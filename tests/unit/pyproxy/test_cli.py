@@ -98,3 +98,22 @@ def test_every_flag_stands_for_a_field() -> None:
         found: object = settings
         for name in flag.path.split("."):
             found = getattr(found, name)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "text"),
+    [
+        pytest.param([], "proxy-mode", "", id="an empty default"),
+        pytest.param(["--proxy-mode=nftables"], "proxy-mode", "nftables", id="a word"),
+        pytest.param(
+            ["--nodeport-addresses=primary,127.0.0.0/8"], "nodeport-addresses", "[primary,127.0.0.0/8]", id="a list"
+        ),
+        pytest.param([], "config-sync-period", "15m0s", id="a duration"),
+        pytest.param([], "kube-api-qps", "5", id="a number that need not be whole"),
+        pytest.param(["--masquerade-all"], "masquerade-all", "true", id="a switch"),
+        pytest.param(["--feature-gates=A=true,B=false"], "feature-gates", "A=true,B=false", id="gates"),
+        pytest.param(["--count-connections=services"], "count-connections", "services", id="one of ours"),
+    ],
+)
+def test_flags_are_shown_as_the_genuine_one_shows_them(words: list[str], name: str, text: str) -> None:
+    assert flags.shown(flags.parse(words))[name] == text

@@ -10,12 +10,15 @@ from prometheus_client import Counter
 
 from nodekit.aio import virtual
 from nodekit.aio.clock import SystemClock, VirtualClock
+from pyproxy import errors
 from pyproxy.model.address import Family
 from pyproxy.model.iptables import Table
 from pyproxy.model.options import Mode
 from pyproxy.report import http
 from pyproxy.report.health import Health
 from pyproxy.report.metrics import Metrics
+
+SHOWN = http.Shown("nftables", lambda: {"mode": "nftables"}, {"proxy-mode": "nftables", "v": "2"})
 
 
 def free_port() -> int:
@@ -58,7 +61,7 @@ async def test_the_genuine_metrics_are_there() -> None:
     metrics = Metrics()
     metrics.synced("IPv4", whole=True, seconds=0.1)
     port = free_port()
-    app = http.metrics_app(metrics, mode="nftables", config=dict)
+    app = http.metrics_app(metrics, SHOWN)
     async with http.serving(app, f"127.0.0.1:{port}", name="metrics"):
         _, body = await get(f"http://127.0.0.1:{port}/metrics")
         mode = await get(f"http://127.0.0.1:{port}/proxyMode")
@@ -99,8 +102,10 @@ def test_a_change_that_waits_too_long_makes_it_unhealthy() -> None:
         health.updated(Family.IPV4)
         assert not health.answer().healthy
         health.updated(Family.IPV6)
-        assert health.answer(True).healthy
-        assert not health.answer(False).healthy
+        assert health.answer(True).good
+        # The genuine one tells of the proxy in the body, and of the node in the status code.
+        assert health.answer(False).healthy
+        assert not health.answer(False).good
 
     virtual.run(scenario())
 
@@ -113,7 +118,55 @@ async def test_what_costs_something_is_read_for_each_scrape() -> None:
         scrapes.inc()
 
     port = free_port()
-    app = http.metrics_app(metrics, mode="nftables", config=dict, prepare=prepare)
+    app = http.metrics_app(metrics, SHOWN, prepare=prepare)
     async with http.serving(app, f"127.0.0.1:{port}", name="metrics"):
         for count in (1, 2):
             assert f"scrapes_total {count}.0" in (await get(f"http://127.0.0.1:{port}/metrics"))[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "part"),
+    [
+        pytest.param("/healthz", 200, "text/plain; charset=utf-8", "ok", id="healthz"),
+        pytest.param("/healthz?verbose", 200, "text/plain; charset=utf-8", "[+]ping ok\n", id="healthz in full"),
+        pytest.param("/healthz/ping", 200, "text/plain; charset=utf-8", "ok", id="one check"),
+        pytest.param("/metrics", 200, "text/plain; version=0.0.4", "kubeproxy_", id="metrics"),
+        pytest.param("/metrics/slis", 200, "text/plain; version=0.0.4", "", id="how healthz was"),
+        pytest.param("/proxyMode", 200, "text/plain; charset=utf-8", "nftables", id="the mode"),
+        pytest.param(
+            "/configz", 200, "application/json", '{"kubeproxy.config.k8s.io":{"mode":', id="the configuration"
+        ),
+        pytest.param("/flagz", 200, "text/plain; charset=utf-8", "\nkube-proxy flagz\n", id="the flags"),
+        pytest.param("/statusz", 200, "text/plain; charset=utf-8", "\nkube-proxy statusz\n", id="what runs here"),
+        pytest.param("/debug/pprof/", 404, "text/plain; charset=utf-8", "404", id="there is no profiler"),
+    ],
+)
+async def test_the_genuine_endpoints_are_there(path: str, status: int, kind: str, part: str) -> None:
+    port = free_port()
+    app = http.metrics_app(Metrics(), SHOWN)
+    async with (
+        http.serving(app, f"127.0.0.1:{port}", name="metrics", hard=True),
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}{path}") as answer,
+    ):
+        assert answer.status == status
+        assert answer.headers["Content-Type"].startswith(kind)
+        assert part in await answer.text()
+
+
+async def test_a_port_that_is_taken_is_an_error_when_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        app = http.metrics_app(Metrics(), SHOWN)
+        with pytest.raises(errors.ListenError, match=f"metrics can't listen on 127.0.0.1:{port}: .*in use"):
+            async with http.serving(app, f"127.0.0.1:{port}", name="metrics", hard=True):
+                pass
+
+
+async def test_in_good_health_it_was_last_updated_now() -> None:
+    health = Health(SystemClock(), timeout=60)
+    health.expect(Family.IPV4)
+    health.updated(Family.IPV4)
+    good, bad = health.answer(True), health.answer(False)
+    assert good.last_updated == good.current_time
+    assert bad.last_updated < bad.current_time

@@ -5,10 +5,10 @@ import datetime as dt
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from nodekit.serve import exposition
+from nodekit.serve.exposition import Family
 from pykubelet.cri import errors as cri_errors
 from pykubelet.model.summary import CPUStats, MemoryStats, NodeStats, PodReference, PodStats, Summary
-from pykubelet.serve import exposition
-from pykubelet.serve.exposition import Family
 from pykubelet.serve.metrics_resource import ResourceMetrics
 
 AT = dt.datetime.fromtimestamp(1000, dt.UTC)

@@ -13,11 +13,13 @@ from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
 from nodekit.config_logging import Logging
+from nodekit.serve.zpages import Flagz, Statusz
 from pykubelet import cli, flags
 from pykubelet.serve import debug
-from pykubelet.serve.zpages import Flagz, Statusz
 
-STATUSZ = Statusz(version="1.37.2", started=dt.datetime(2026, 11, 6, 1, 2, 3, tzinfo=dt.UTC), paths=("/healthz",))
+STATUSZ = Statusz(
+    "kubelet", version="1.37.2", started=dt.datetime(2026, 11, 6, 1, 2, 3, tzinfo=dt.UTC), paths=("/healthz",)
+)
 STRUCTURED = "application/json;g=config.k8s.io;v=v1beta1;as=Statusz"
 
 
@@ -73,7 +75,7 @@ async def test_flagz_shows_flags_as_they_are(words: list[str], name: str, text: 
     parser = cli._parser()
     shown = flags.shown(parser, parser.parse_args(words))
     assert shown[name] == text
-    assert f"\n{name}={text}\n" in str((await Flagz(shown).get(asking(""))).text)
+    assert f"\n{name}={text}\n" in str((await Flagz("kubelet", shown).get(asking(""))).text)
 
 
 def body(data: bytes) -> StreamReader:

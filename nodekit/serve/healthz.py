@@ -1,23 +1,28 @@
 """/healthz: whether the agent's loops turn, as one word or check by check; /metrics/slis: how often they did."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
 
-from pykubelet.serve import exposition
-from pykubelet.serve.exposition import Family
+from nodekit.serve import exposition
+from nodekit.serve.exposition import Family
 
 SLIS: Final = "/metrics/slis"
 HEADERS = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 
 
 class Health:
-    """The endpoints. A check answers with what is wrong, or None; it is asked at each request and must be cheap."""
+    """The endpoints. A check answers with what is wrong, or None; it is asked at each request and must be cheap.
 
-    def __init__(self, checks: Mapping[str, Callable[[], str | None]]) -> None:
-        self._checks = {"ping": lambda: None, "log": lambda: None, **checks}
+    Those of `always` say by their answer alone that the agent is there.
+    """
+
+    def __init__(
+        self, checks: Mapping[str, Callable[[], str | None]], *, always: Sequence[str] = ("ping", "log")
+    ) -> None:
+        self._checks = {**dict.fromkeys(always, lambda: None), **checks}
         self._last: dict[str, bool] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
 

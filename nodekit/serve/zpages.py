@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 _HEADER: Final = """
-kubelet {kind}
+{component} {kind}
 Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility guarantees and is for \
 debugging purposes only.
 """
@@ -23,9 +23,10 @@ _DEPRECATED: Final = '299 - "This version of the {kind} endpoint is deprecated. 
 
 
 class Statusz:
-    """The endpoint. `paths` are the tops of what is served beside it."""
+    """The endpoint of a component. `paths` are the tops of what is served beside it."""
 
-    def __init__(self, *, version: str, started: dt.datetime, paths: Sequence[str]) -> None:
+    def __init__(self, component: str, *, version: str, started: dt.datetime, paths: Sequence[str]) -> None:
+        self._component = component
         self._version = version
         self._started = started
         self._paths = paths
@@ -38,7 +39,7 @@ class Statusz:
         emulated = self._version.rpartition(".")[0]
         minutes, seconds = divmod(int(up.total_seconds()), 60)
         text = (
-            f"{_HEADER.format(kind='statusz')}\n"
+            f"{_HEADER.format(component=self._component, kind='statusz')}\n"
             f"Started: {self._started:%a %b} {self._started.day:2d} {self._started:%H:%M:%S UTC %Y}\n"
             f"Up: {minutes // 60} hr {minutes % 60:02d} min {seconds:02d} sec\n"
             f"Python version: {platform.python_version()}\n"
@@ -54,13 +55,14 @@ class Statusz:
             "emulationVersion": emulated,
             "paths": list(self._paths),
         }
-        return _answer(request, "Statusz", text, found)
+        return _answer(request, "Statusz", text, found, self._component)
 
 
 class Flagz:
-    """The endpoint."""
+    """The endpoint of a component."""
 
-    def __init__(self, flags: Mapping[str, str]) -> None:
+    def __init__(self, component: str, flags: Mapping[str, str]) -> None:
+        self._component = component
         self._flags = dict(sorted(flags.items()))
 
     def routes(self) -> list[web.RouteDef]:
@@ -68,10 +70,11 @@ class Flagz:
 
     async def get(self, request: web.Request) -> web.Response:
         lines = "".join(f"{name}={value}\n" for name, value in self._flags.items())
-        return _answer(request, "Flagz", _HEADER.format(kind="flagz") + lines, {"flags": self._flags})
+        text = _HEADER.format(component=self._component, kind="flagz") + lines
+        return _answer(request, "Flagz", text, {"flags": self._flags}, self._component)
 
 
-def _answer(request: web.Request, kind: str, text: str, found: Mapping[str, Any]) -> web.Response:
+def _answer(request: web.Request, kind: str, text: str, found: Mapping[str, Any], name: str) -> web.Response:
     """In the form asked for: `Accept: application/json;g=config.k8s.io;v=v1beta1;as=Statusz`, or text."""
     accepted = request.headers.get("Accept", "").strip()
     for clause in accepted.split(","):
@@ -82,7 +85,7 @@ def _answer(request: web.Request, kind: str, text: str, found: Mapping[str, Any]
         version = asked.get("v", "")
         if type_ not in _TYPES or (asked.get("g"), asked.get("as")) != (_GROUP, kind) or version not in _VERSIONS:
             continue
-        body = {"kind": kind, "apiVersion": f"{_GROUP}/{version}", "metadata": {"name": "kubelet"}, **found}
+        body = {"kind": kind, "apiVersion": f"{_GROUP}/{version}", "metadata": {"name": name}, **found}
         headers = {"Content-Type": f"{type_};g={_GROUP};v={version};as={kind}"}
         if version != _VERSIONS[0]:
             headers["Warning"] = _DEPRECATED.format(kind=kind.lower())

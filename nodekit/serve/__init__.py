@@ -1,0 +1,1 @@
+"""What both agents serve over HTTP in the same way."""
