@@ -102,14 +102,14 @@ def _slots(port: ServicePort, endpoints: Iterable[Endpoint], before: tuple[bytes
 
     When all that are left weigh nothing they count as one each: a weight is a wish, no reason to refuse.
     """
+    if not port.node_weights and port.balance is Balance.RANDOM:
+        return arrange(tuple(dict.fromkeys(keys.endpoint(e.address, e.port) for e in endpoints)), before)
     shares = dict(port.node_weights)
     weights = {keys.endpoint(e.address, e.port): shares.get(e.node, 1) for e in endpoints}
     if not any(weights.values()):
         weights = dict.fromkeys(weights, 1)
     if port.balance is Balance.MAGLEV:
         return maglev.table(weights)
-    if not port.node_weights:
-        return arrange(tuple(weights), before)
     return tuple(backend for backend, weight in weights.items() for _ in range(weight))
 
 

@@ -15,6 +15,8 @@ class Backends(enum.Enum):
     CLUSTER = "cluster"
     LOCAL = "local"
 
+    __hash__ = object.__hash__  # Enum's own is slow, and members are singletons
+
 
 @dataclass(frozen=True, slots=True)
 class Frontend:

@@ -32,6 +32,10 @@ class Api:
     def __init__(self) -> None:
         context = ssl._create_unverified_context()
         self._connection = http.client.HTTPSConnection(apiserver.ADDRESS, 6443, context=context)
+
+    def connect(self) -> None:
+        """Anew: the server hangs up after 90 seconds without a request."""
+        self._connection.close()
         self._connection.connect()
 
     def close(self) -> None:
@@ -79,6 +83,7 @@ class Api:
             data = answer.read()
             assert answer.status == 200, f"etcd: {answer.status} {data[:300]!r}"
         etcd.close()
+        self.connect()
         for path in (SERVICES, SLICES):
             self._await(f"{path}/{_name(numbers[-1])}")
 

@@ -24,6 +24,7 @@ class Sample:
     proxy: str
     size: int
     cold: float
+    cold_cpu: float
     sync: float
     swap: list[float]
     quiet: list[float]
@@ -59,8 +60,10 @@ class Bench:
                 with lab.inside(lab.CLIENT):
                     cold = time.perf_counter() - began
                     cold += calls.until(self._last, self._behind_last, every=0.005, limit=400)
+                    cold_cpu = process.cpu()
                 time.sleep(2)
                 sync = process.sync()
+                self._api.connect()
                 with lab.inside(lab.CLIENT):
                     before = process.cpu()
                     swap = [self._swap(_PAUSE) for _ in range(changes)]
@@ -71,6 +74,7 @@ class Bench:
                         proxy,
                         size,
                         cold,
+                        cold_cpu,
                         sync,
                         swap,
                         quiet,

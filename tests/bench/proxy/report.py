@@ -39,7 +39,8 @@ def _scaled(read: Callable[[Sample], Sequence[float]], factor: float) -> Callabl
 
 FIGURES: Final = (
     Figure("cold load: process start to the last Service's answer (s)", lambda s: [s.cold], plot="cold load, s"),
-    Figure("of which its first full sync (s)", lambda s: [s.sync]),
+    Figure("CPU until then (s)", lambda s: [s.cold_cpu]),
+    Figure("its first full sync (s)", lambda s: [s.sync]),
     Figure(
         "endpoint swap to answer, p50 (ms)", _scaled(lambda s: s.swap, 1e3), plot="endpoint swap to answer, p50, ms"
     ),
@@ -61,9 +62,10 @@ def line(sample: Sample) -> str:
     """What a look at a terminal tells of a sample."""
     swap, create, delete = (statistics.median(one) * 1000 for one in (sample.swap, sample.create, sample.delete))
     return (
-        f"{sample.proxy} {sample.size}: cold {sample.cold:.2f} s (sync {sample.sync:.2f}), swap {swap:.1f}, create "
-        f"{create:.1f}, delete {delete:.1f} ms, cpu {sample.cpu * 1000:.1f} ms, RSS {sample.rss:.0f} MiB, "
-        f"connect {statistics.median(sample.connect) * 1e6:.0f} us, {sample.throughput:.0f} connections/s"
+        f"{sample.proxy} {sample.size}: cold {sample.cold:.2f} s (cpu {sample.cold_cpu:.2f}, sync {sample.sync:.2f}), "
+        f"swap {swap:.1f}, create {create:.1f}, delete {delete:.1f} ms, cpu {sample.cpu * 1000:.1f} ms, "
+        f"RSS {sample.rss:.0f} MiB, connect {statistics.median(sample.connect) * 1e6:.0f} us, "
+        f"{sample.throughput:.0f} connections/s"
     )
 
 
