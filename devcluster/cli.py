@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from devcluster import binaries, cluster, images, layout, netns, recipes, spec, state, status, tools
+from devcluster import binaries, cluster, images, layout, netns, recipes, runtimes, spec, state, status, tools, versions
 from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 
@@ -50,6 +50,12 @@ def _parser() -> argparse.ArgumentParser:
         help="of the proxies of all nodes, ours or genuine (default: %(default)s)",
     )
     up.add_argument("--binaries", default="", help="a folder with genuine binaries, used before any other source")
+    up.add_argument(
+        "--containerd",
+        choices=runtimes.KNOWN,
+        default=versions.CONTAINERD,
+        help="which version all nodes run (default: %(default)s)",
+    )
     up.set_defaults(run=_up)
 
     down = commands.add_parser("down", help="take everything of the cluster away")
@@ -112,12 +118,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(options: argparse.Namespace, report: Reporter) -> None:
     chosen = tuple(spec.parse_node(text) for text in options.node)
+    given = str(binaries.user_folders(options.binaries)[0]) if options.binaries else ""
+    if options.containerd != versions.CONTAINERD:
+        if given:
+            raise DevClusterError(
+                "--containerd", "--binaries says already where containerd is", hint="give one of them"
+            )
+        given = str(runtimes.folder(options.containerd, report))
     wanted = spec.ClusterSpec(
         name=options.name,
         nodes=spec.nodes_of(options.nodes, chosen),
         api_servers=options.api_servers,
         family=options.ip_family,
-        binaries=str(binaries.user_folders(options.binaries)[0]) if options.binaries else "",
+        binaries=given,
         proxy_mode=options.proxy_mode,
     )
     with report.live():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import cgroups, files, layout, mounts, oci, processes, shell, versions
+from devcluster import cgroups, files, layout, mounts, oci, processes, runtimes, shell, versions
 from devcluster.layout import Layout
 from devcluster.spec import ClusterSpec, NodeSpec
 
@@ -15,15 +16,16 @@ _CERTS = layout.NODE_LIB / "certs.d"
 _CNI = layout.NODE_LIB / "cni"
 MIRRORED = ("registry.k8s.io", "docker.io", "quay.io", "ghcr.io", "gcr.io")
 
-_CONFIG = """version = 3
-root = "/var/lib/containerd"
-state = "/run/containerd"
+_HEAD = """root = "{root}"
+state = "{state}"
 
 [grpc]
   address = "{socket}"
 
-[plugins.'io.containerd.cri.v1.images'.pinned_images]
-  sandbox = "registry.k8s.io/pause:{pause}"
+"""
+_CONFIG_2 = """version = 3
+{head}[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = "{pause}"
 
 [plugins.'io.containerd.cri.v1.images'.registry]
   config_path = "{certs}"
@@ -43,22 +45,58 @@ state = "/run/containerd"
   BinaryName = "{bin}/runc"
   SystemdCgroup = false
 """
+_CONFIG_1 = """version = 2
+{head}[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{pause}"
+  restrict_oom_score_adj = {restrict}
+
+[plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "{certs}"
+
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "{bin}"
+  conf_dir = "{cni}"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+  BinaryName = "{bin}/runc"
+  SystemdCgroup = false
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where a containerd finds and puts things; `pause` is the image of its sandboxes."""
+
+    socket: Path
+    binaries: Path
+    cni: Path
+    root: Path = Path("/var/lib/containerd")
+    state: Path = Path("/run/containerd")
+    certs: Path = Path("/etc/containerd/certs.d")
+    pause: str = f"registry.k8s.io/pause:{versions.PAUSE}"
+
+
+def config(paths: Paths, program: Path) -> str:
+    """The configuration file, in the form that this containerd reads."""
+    form = _CONFIG_2 if runtimes.version_of(program) >= (2, 0) else _CONFIG_1
+    return form.format(
+        head=_HEAD.format(root=paths.root, state=paths.state, socket=paths.socket),
+        pause=paths.pause,
+        certs=paths.certs,
+        cni=paths.cni,
+        bin=paths.binaries,
+        restrict=str(not _may_lower_oom_score()).lower(),
+    )
 
 
 def configure(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
     """Write containerd's, CNI's and the registry mirrors' files."""
     node_files = cluster.node(node.name)
-    files.write(
-        node_files.outside(layout.CONTAINERD_CONFIG),
-        _CONFIG.format(
-            socket=layout.CONTAINERD_SOCKET,
-            pause=versions.PAUSE,
-            certs=_CERTS,
-            cni=_CNI,
-            bin=layout.NODE_BIN,
-            restrict=str(not _may_lower_oom_score()).lower(),
-        ),
-    )
+    paths = Paths(layout.CONTAINERD_SOCKET, layout.NODE_BIN, _CNI, certs=_CERTS)
+    files.write(node_files.outside(layout.CONTAINERD_CONFIG), config(paths, cluster.bin / "containerd"))
     files.write(node_files.outside(_CNI / "10-devcluster.conflist"), json.dumps(cni_config(spec, node), indent=1))
     for host in (*MIRRORED, spec.registry):
         url = f"http://{spec.registry}"

@@ -57,12 +57,17 @@ def _etcd(name: str, package: str) -> Tool:
     return Tool(name, versions.ETCD, "go.etcd.io/etcd", f"go.etcd.io/etcd/{package}/v3", 12, release)
 
 
-def _containerd(name: str) -> Tool:
-    archive = f"containerd-static-{versions.CONTAINERD}-linux-{_ARCH}.tar.gz"
-    base = f"github.com/containerd/containerd/releases/download/v{versions.CONTAINERD}/{archive}"
+def containerd(version: str) -> tuple[Tool, ...]:
+    """What a containerd of this version 2.x consists of."""
+    return tuple(_containerd(name, version) for name in ("containerd", "containerd-shim-runc-v2", "ctr"))
+
+
+def _containerd(name: str, version: str) -> Tool:
+    archive = f"containerd-static-{version}-linux-{_ARCH}.tar.gz"
+    base = f"github.com/containerd/containerd/releases/download/v{version}/{archive}"
     module = "github.com/containerd/containerd/v2"
     release = Release(base, f"{base}.sha256sum", f"bin/{name}")
-    return Tool(name, versions.CONTAINERD, module, f"{module}/cmd/{name}", 20, release)
+    return Tool(name, version, module, f"{module}/cmd/{name}", 20, release)
 
 
 def _cni(name: str, kind: str) -> Tool:
@@ -86,9 +91,7 @@ CLUSTER = (
     _kubernetes("kube-proxy", 15),
     _kubernetes("kubectl", 15),
     _etcd("etcd", "server"),
-    _containerd("containerd"),
-    _containerd("containerd-shim-runc-v2"),
-    _containerd("ctr"),
+    *containerd(versions.CONTAINERD),
     Tool(
         "runc",
         versions.RUNC,

@@ -6,6 +6,7 @@ KUBERNETES = "1.37.2"
 KUBERNETES_STAGING = "0.37.2"  # k8s.io/api and its sisters, released together with the above
 ETCD = "3.7.3"
 CONTAINERD = "2.4.2"
+CONTAINERD_BEFORE = "2.3.7"  # of the release before, tested too; and the one of DEBIAN
 RUNC = "1.5.2"
 CNI_PLUGINS = "1.9.1"
 COREDNS = "1.15.0"

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from devcluster import layout
+from devcluster import binaries, runtimes, tools
+from devcluster import containerd as containerds
 from pykubelet.cri import channel
 from pykubelet.cri.runtime import Runtime
 from pyproxy.act.iptables.programs import BackEnd, Programs
@@ -44,6 +45,11 @@ class Containerd:
         self.endpoint = f"unix://{folder}/containerd.sock"
         self.cgroup = f"/{self.name}"
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def old(self) -> bool:
+        """Whether it is a containerd before 2.0."""
+        return runtimes.version_of(self.binaries / "containerd") < (2, 0)
 
     def start(self) -> None:
         log = (self.folder / "containerd.log").open("ab")
@@ -77,14 +83,14 @@ class Containerd:
 
 
 def binary(name: str) -> Path | None:
-    """Where a binary lies: in $DEVCLUSTER_BIN, in the dev cluster's cache (the newest version first), or on PATH.
+    """Where a binary lies: in $DEVCLUSTER_BIN, in the dev cluster's cache, or on PATH.
 
     A CNI plugin is looked for in /opt/cni/bin instead: iproute2 has a `bridge` too.
     """
     given = os.environ.get("DEVCLUSTER_BIN")
-    cached = sorted((layout.cache_home() / "bin").glob(f"*/{name}"), key=lambda p: p.stat().st_mtime, reverse=True)
     usual = str(Path("/opt/cni/bin") / name) if name in CNI else shutil.which(name)
-    candidates = [*([Path(given) / name] if given else []), *cached, *([Path(usual)] if usual else [])]
+    cached = binaries.cached(tools.BY_NAME[name])
+    candidates = [*([Path(given) / name] if given else []), cached, *([Path(usual)] if usual else [])]
     return next((path for path in candidates if path.exists()), None)
 
 
@@ -118,26 +124,15 @@ def write_config(folder: Path, binaries: Path) -> None:
     ]
     cni = {"cniVersion": "1.0.0", "name": "contract", "plugins": plugins}
     (folder / "cni/10-contract.conflist").write_text(json.dumps(cni))
-    (folder / "config.toml").write_text(
-        f"""version = 3
-root = "{folder}/root"
-state = "{folder}/state"
-[grpc]
-  address = "{folder}/containerd.sock"
-[plugins.'io.containerd.cri.v1.images'.pinned_images]
-  sandbox = "{IMAGE}"
-[plugins.'io.containerd.cri.v1.runtime']
-  restrict_oom_score_adj = true
-[plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = ["{binaries}"]
-  conf_dir = "{folder}/cni"
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
-  BinaryName = "{binaries}/runc"
-  SystemdCgroup = false
-"""
+    paths = containerds.Paths(
+        socket=folder / "containerd.sock",
+        binaries=binaries,
+        cni=folder / "cni",
+        root=folder / "root",
+        state=folder / "state",
+        pause=IMAGE,
     )
+    (folder / "config.toml").write_text(containerds.config(paths, binaries / "containerd"))
 
 
 def write_image(path: Path) -> None:
