@@ -1,26 +1,40 @@
 """Objects nobody would write: whatever an API server might let through becomes rules or nothing, never an error."""
 
-from typing import Any
+from typing import Any, Final
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nodekit.objects import codec
 from pyproxy.decide import chains, endpoints, programs, service_ports, topology
-from pyproxy.decide.ruleset import Ruleset
-from pyproxy.decide.trace import Machine
+from pyproxy.decide import ruleset as nftables
+from pyproxy.decide import trace as nftables_trace
+from pyproxy.decide.iptables import ruleset as iptables
+from pyproxy.decide.iptables import trace as iptables_trace
+from pyproxy.model import address as addresses
 from pyproxy.model import service
-from pyproxy.model.address import Address, Family
+from pyproxy.model.address import Family
+from pyproxy.model.options import Mode
 
+NODE: Final = {Family.IPV4: "192.0.2.1", Family.IPV6: "fd00:2::1"}
+CLIENT: Final = {Family.IPV4: "10.2.0.1", Family.IPV6: "fd00:3::1"}
+BYSTANDER: Final = {Family.IPV4: "10.0.0.200", Family.IPV6: "fd00::c8"}
+BACKEND: Final = {Family.IPV4: "10.1.0.200", Family.IPV6: "fd00:1::c8"}
+NODE_PORT: Final = 30001
 ADDRESSES = st.sampled_from(
-    ["10.0.0.1", "10.0.0.2", "010.0.0.1", "fd00::1", "FD00:0::1", "::ffff:10.0.0.1", "fe80::1%eth0", "", "None", "x",
+    [*NODE.values(), *BYSTANDER.values(), *BACKEND.values(),
+     "10.0.0.1", "10.0.0.2", "010.0.0.1", "fd00::1", "FD00:0::1", "::ffff:10.0.0.1", "fe80::1%eth0", "", "None", "x",
      "1.2.3", "256.0.0.1", "10.0.0.1/24", "0.0.0.0", "::", "127.0.0.1", "\u0661.2.3.4"]
 )  # fmt: skip
 CIDRS = st.sampled_from(["10.0.0.0/8", " 10.1.0.0/16 ", "10.0.0.0/33", "0.0.0.0/0", "fd00::/8", "::/0", "/", "", "x/y"])
 NAMES = st.sampled_from(["", "a", "b", "a" * 253, "ünïcode"])
-NUMBERS = st.sampled_from([0, 1, 80, 65535, 65536, -1, 2**31])
+NUMBERS = st.sampled_from([0, 1, 80, NODE_PORT, 65535, 65536, -1, 2**31])
 PROTOCOLS = st.sampled_from(["TCP", "UDP", "SCTP", "tcp", "", "QUIC"])
 MAYBE = st.sampled_from([None, True, False])
+
+
+each_mode = pytest.mark.parametrize("mode", [pytest.param(mode, id=mode.value) for mode in Mode])
 
 
 def some(strategy: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[list[Any]]:
@@ -72,27 +86,154 @@ slices = table(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MODES: Final[dict[Mode, tuple[Any, Any]]] = {
+    Mode.NFTABLES: (nftables, nftables_trace),
+    Mode.IPTABLES: (iptables, iptables_trace),
+}
+
+
+class Node:
+    """A family's ruleset and a fake kernel that refuses what the real one would; a bystander is served there."""
+
+    def __init__(self, family: Family, mode: Mode) -> None:
+        rules, trace = MODES[mode]
+        self.family = family
+        address = addresses.parse(NODE[family])
+        assert address is not None
+        self.node = address
+        self.ruleset = rules.Ruleset(chains.Policy(family, node_port_ips=(address,)))
+        self.machine = trace.Machine(local=frozenset({address}))
+        self.machine.apply(self.ruleset.whole())
+        self.put(codec.of_builtins(service.Service, bystander(family)), [bystander_slice(family)])
+        self.backend = self.bystander()
+        assert self.backend is not None
+
+    def put(self, found: service.Service, sliced: list[service.EndpointSlice]) -> None:
+        """What the loop does with a Service that has changed."""
+        read = [endpoints.read(one, owner, "n1") for one in sliced if (owner := endpoints.owner(one)) is not None]
+        for port in service_ports.read(found, self.family):
+            merged = endpoints.merge(read, port.name, self.family)
+            choice = topology.choose(port, merged, topology.Place("n1", "z"))
+            program = programs.build(port, choice, node_ip=None, before=self.ruleset.programs.get(port.name))
+            self.ruleset.put(port.name, program)
+            self.machine.apply(self.ruleset.take())
+
+    def bystander(self) -> bytes | None:
+        """Where a client of the bystander gets, by its ClusterIP and by its NodePort."""
+        client, address = addresses.parse(CLIENT[self.family]), addresses.parse(BYSTANDER[self.family])
+        assert client is not None
+        assert address is not None
+        (reached,) = {
+            self.machine.send(nftables_trace.Packet(client, address, 6, 80)).backend,
+            self.machine.send(nftables_trace.Packet(client, self.node, 6, NODE_PORT)).backend,
+        }
+        assert reached is None or isinstance(reached, bytes)
+        return reached
+
+
+def bystander(family: Family) -> dict[str, Any]:
+    """A Service that is there before all the others, and whose addresses they want, too."""
+    return {
+        "metadata": {"name": "bystander", "namespace": "bystanders"},
+        "spec": {
+            "type": "NodePort",
+            "clusterIP": BYSTANDER[family],
+            "clusterIPs": [BYSTANDER[family]],
+            "ports": [{"port": 80, "nodePort": NODE_PORT}],
+        },
+    }
+
+
+def bystander_slice(family: Family) -> service.EndpointSlice:
+    """Its one endpoint."""
+    labels = {service.SERVICE_NAME_LABEL: "bystander"}
+    return codec.of_builtins(
+        service.EndpointSlice,
+        {
+            "metadata": {"namespace": "bystanders", "labels": labels},
+            "addressType": family.api_name,
+            "endpoints": [{"addresses": [BACKEND[family]]}],
+            "ports": [{"name": "", "port": 8080}],
+        },
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some(services), some(slices, 4))
-def test_whatever_comes_becomes_rules_or_nothing(found: list, sliced: list) -> None:
+def test_whatever_comes_becomes_rules_or_nothing_and_disturbs_nobody(found: list, sliced: list) -> None:
+    play(Mode.NFTABLES, found, sliced)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(some(services), some(slices, 4))
+def test_it_does_so_in_the_iptables_mode(found: list, sliced: list) -> None:
+    play(Mode.IPTABLES, found, sliced)
+
+
+def play(mode: Mode, found: list[dict[str, Any]], sliced: list[dict[str, Any]]) -> None:
+    """All of them come, one after another, and go together; the bystander answers all the while."""
     parsed = [codec.of_builtins(service.EndpointSlice, one) for one in sliced]
-    read = [endpoints.read(one, owner, "n1") for one in parsed if (owner := endpoints.owner(one)) is not None]
     for family in Family:
-        ruleset = Ruleset(chains.Policy(family, node_port_ips=(Address(bytes(family.value)),)))
-        machine = Machine()
-        machine.apply(ruleset.whole())
+        node = Node(family, mode)
+        before = node.ruleset.whole()
         for one in found:
-            for port in service_ports.read(codec.of_builtins(service.Service, one), family):
-                merged = endpoints.merge(read, port.name, family)
-                choice = topology.choose(port, merged, topology.Place("n1", "z"))
-                program = programs.build(port, choice, node_ip=None, before=ruleset.programs.get(port.name))
-                ruleset.put(port.name, program)
-                machine.apply(ruleset.take())
-        for name in list(ruleset.programs):
-            ruleset.put(name, None)
-        machine.apply(ruleset.take())
-        left = {one for one, held in machine.known().items() if held}
-        assert {one.spec.name for one in left} <= {"nodeport-ips"}
+            node.put(codec.of_builtins(service.Service, one), parsed)
+            assert node.bystander() == node.backend
+        for name in list(node.ruleset.programs):
+            if name.service.name != "bystander":
+                node.ruleset.put(name, None)
+        node.machine.apply(node.ruleset.take())
+        assert node.bystander() == node.backend
+        assert node.ruleset.whole() == before
+
+
+@each_mode
+@pytest.mark.parametrize(
+    ("service_fields", "slice_fields", "reached"),
+    [
+        pytest.param({}, {"ports": [{"name": "", "port": 8080}] * 3}, True, id="a port three times in a slice"),
+        pytest.param({"ports": [{"port": 80}] * 3}, {}, True, id="a port three times in a Service"),
+        pytest.param(
+            {"ports": [{"port": 80, "name": "a"}, {"port": 80, "name": "b"}]},
+            {"ports": [{"name": "b", "port": 8080}]},
+            False,
+            id="two ports of one number: the first has it, and no endpoints",
+        ),
+        pytest.param({}, {"endpoints": [{"addresses": ["fd00::9"]}]}, False, id="IPv6 in a slice of IPv4"),
+        pytest.param({}, {"endpoints": [{"addresses": ["fd00::9"]}, {"addresses": ["10.1.0.9"]}]}, True, id="both"),
+        pytest.param({}, {"endpoints": [{"addresses": []}, {"addresses": ["10.1.0.9"]}]}, True, id="no address"),
+        pytest.param({}, {"ports": [{"name": "", "port": None}]}, False, id="a port of no number"),
+        pytest.param({}, {"ports": [{"name": "", "port": 0}]}, False, id="port 0"),
+        pytest.param({}, {"ports": [{"name": None, "port": 8080}]}, False, id="a port of no name"),
+        pytest.param({}, {"ports": []}, False, id="no ports"),
+        pytest.param({"ports": [{"port": 80, "nodePort": -1}]}, {}, True, id="a NodePort below 1"),
+        pytest.param({"externalIPs": ["10.0.0.7"] * 3}, {}, True, id="its own ClusterIP as external IP, three times"),
+    ],
+)
+def test_one_odd_field_costs_that_field_alone(
+    mode: Mode, service_fields: dict, slice_fields: dict, reached: bool
+) -> None:
+    long = "a" * 253
+    labels = {service.SERVICE_NAME_LABEL: long}
+    sliced = {
+        "metadata": {"name": long, "namespace": long, "labels": labels},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.1.0.9"]}],
+        "ports": [{"name": "", "port": 8080}],
+        **slice_fields,
+    }
+    found = {
+        "metadata": {"name": long, "namespace": long},
+        "spec": {"clusterIP": "10.0.0.7", "ports": [{"port": 80}], **service_fields},
+    }
+    node = Node(Family.IPV4, mode)
+    node.put(codec.of_builtins(service.Service, found), [codec.of_builtins(service.EndpointSlice, sliced)])
+    client, address = addresses.parse(CLIENT[Family.IPV4]), addresses.parse("10.0.0.7")
+    assert client is not None
+    assert address is not None
+    fate = node.machine.send(nftables_trace.Packet(client, address, 6, 80))
+    assert (fate.backend is not None, fate.verdict) == (reached, "accept" if reached else "reject")
+    assert node.bystander() == node.backend
 
 
 def test_a_thousand_endpoints_are_a_thousand_slots() -> None:
