@@ -22,7 +22,8 @@ from pathlib import Path
 
 ALONE = r"\[Serial\]|\[Disruptive\]"
 _PREFIX = re.compile(r"^\[It\] ")
-_LABELS = re.compile(r" \[[^][]*(, [^][]*)+\]$")  # ginkgo appends all labels of a test to its name
+# ginkgo appends all labels of a test to its name; that of its SIG comes alone when there is no other
+_LABELS = re.compile(r" \[([^][]*(, [^][]*)+|sig-[^][]*)\]$")
 
 
 @dataclasses.dataclass(frozen=True, order=True)

@@ -24,6 +24,7 @@ def case(name: str, *, status: str = "passed", inside: str = "") -> str:
     ("written", "read"),
     [
         pytest.param(case(f"[It] {DNS} [sig-network, Conformance]"), [(DNS, True)], id="labels are no part of a name"),
+        pytest.param(case("[It] a b [sig-network]"), [("a b", True)], id="nor is that of its SIG alone"),
         pytest.param(case(f"[It] {DNS}"), [(DNS, True)], id="a mark in a name is no list of labels"),
         pytest.param(case(f"[It] {DNS}", inside='<failure message="no"/>'), [(DNS, False)], id="a failure"),
         pytest.param(case(f"[It] {DNS}", status="skipped"), [], id="a skipped test did not run"),
