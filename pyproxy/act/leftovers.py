@@ -18,13 +18,13 @@ _GENUINE_TABLE = "kube-proxy"
 
 async def remove(kernel: Kernel, *, but_table: str = "", but_back_end: BackEnd | None = None) -> bool:
     """Remove all but our table `but_table` or our chains in `but_back_end`; whether all that was there is gone."""
-    done = [
-        _remove_table(kernel, family, name)
-        for family in Family
-        for name in (_GENUINE_TABLE, rs.TABLE)
-        if name != but_table
-    ]
-    for back_end in (BackEnd.NFT, BackEnd.LEGACY):
+    done: list[bool] = []
+    back_ends = [BackEnd.LEGACY]
+    if kernel.there():  # without nf_tables nothing can be in them
+        tables = [name for name in (_GENUINE_TABLE, rs.TABLE) if name != but_table]
+        done += [_remove_table(kernel, family, name) for family in Family for name in tables]
+        back_ends.append(BackEnd.NFT)
+    for back_end in back_ends:
         programs = Programs(back_end)
         owned = listing.genuine if back_end is but_back_end else _anybodys
         done += [await _remove_chains(programs, family, owned) for family in Family if programs.found(family)]

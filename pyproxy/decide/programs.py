@@ -55,6 +55,7 @@ def build(
             for e in (*choice.cluster, *choice.local)
             if e.local
         ),
+        health_check_port=port.health_check_node_port,
     )
 
 

@@ -48,6 +48,7 @@ class Program:
     local: tuple[bytes, ...] = ()
     cluster_ip: bytes = b""
     hairpins: frozenset[bytes] = field(default_factory=frozenset)
+    health_check_port: int = 0
 
     def backends(self, frontend: Frontend) -> tuple[bytes, ...]:
         """The endpoints a frontend leads to."""

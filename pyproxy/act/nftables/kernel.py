@@ -108,6 +108,12 @@ class Kernel:
                 if not isinstance(error.__cause__, FileNotFoundError):  # its time was up meanwhile
                     raise
 
+    def there(self) -> bool:
+        """Whether this kernel has nf_tables at all."""
+        self._sequence += 1
+        self._send(wire.message(_SUBSYSTEM | Message.GETGEN, Flag.REQUEST, self._sequence))
+        return all(kind != wire.ERROR for kind, *_ in wire.messages(self._socket.recv(1 << 16)))
+
     def generation(self) -> int:
         """A number that grows with every change anybody makes to any table."""
         self._sequence += 1

@@ -28,10 +28,11 @@ class Ruleset:
         self._groups: dict[Group, dict[bytes, PortName]] = {}
         self._cluster_ips: dict[Group, Counter[bytes]] = {}
         self._in_use: dict[Group, frozenset[Table]] = {}
+        self._health_checks: Counter[int] = Counter()
         self._before: dict[PortName, Program | None] = {}
         self._touched: set[Group] = set()
         self._taken_policy = policy
-        self._base = shared.base(policy, ())
+        self._base = shared.base(policy, (), ())
 
     def put(self, name: PortName, program: Program | None) -> None:
         """Give a ServicePort another program, or none."""
@@ -125,7 +126,8 @@ class Ruleset:
         self._taken_policy = self.policy
 
     def _base_now(self) -> Chains:
-        return shared.base(self.policy, ((table, group) for group, used in self._in_use.items() for table in used))
+        groups = ((table, group) for group, used in self._in_use.items() for table in used)
+        return shared.base(self.policy, groups, self._health_checks)
 
     def _write_group(self, group: Group) -> Chains:
         """A group's chains, none that is empty; notes which there are."""
@@ -146,7 +148,12 @@ class Ruleset:
         return next(f for f in self.programs[name].frontends if f.key == key)
 
     def _count(self, program: Program | None, step: int) -> None:
-        if program is None or not program.cluster_ip:
+        if program is None:
+            return
+        if program.health_check_port:
+            self._health_checks[program.health_check_port] += step
+            self._health_checks = +self._health_checks
+        if not program.cluster_ip:
             return
         group = shared.group_of_address(program.cluster_ip)
         counted = self._cluster_ips.setdefault(group, Counter())

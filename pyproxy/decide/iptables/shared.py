@@ -38,6 +38,7 @@ POSTROUTING: Final = f"{PREFIX}POSTROUTING"
 MASQUERADE: Final = f"{PREFIX}MASQUERADE"
 FORWARD: Final = f"{PREFIX}FORWARD"
 FIREWALL: Final = f"{PREFIX}FIREWALL"
+HEALTH: Final = f"{PREFIX}HEALTH"
 _GROUP_BITS: Final = 8
 
 
@@ -85,8 +86,11 @@ def _short(group: Prefix) -> str:
     return base64.b32encode(hashlib.sha256(group.address).digest()[:10]).decode()
 
 
-def base(policy: Policy, groups: Iterable[tuple[Table, Group]]) -> Chains:
-    """The chains that are always there; `groups` are those with a chain of their own in a table."""
+def base(policy: Policy, groups: Iterable[tuple[Table, Group]], health_checks: Iterable[int]) -> Chains:
+    """The chains that are always there; `groups` are those with a chain of their own in a table.
+
+    `health_checks` are the ports where load balancers ask for local endpoints: a firewall must not stop them.
+    """
     ordered = sorted(groups, key=lambda one: (one[0].value, str(one[1])))
     made: dict[ChainId, list[Rule]] = {
         ChainId(Table.NAT, SERVICES): [],
@@ -115,6 +119,9 @@ def base(policy: Policy, groups: Iterable[tuple[Table, Group]]) -> Chains:
     made[ChainId(Table.FILTER, UNSERVED)] = [(elsewhere, Goto(REJECT))]
     made[ChainId(Table.FILTER, REJECT)] = [(rs.OverTcp(), rs.Reset()), (rs.Reject(),)]
     made[ChainId(Table.FILTER, FORWARD)] = _forward(policy)
+    made[ChainId(Table.FILTER, HEALTH)] = [
+        (ToPorts(Protocol.TCP, port, port), Accept()) for port in sorted(health_checks)
+    ]
     made[ChainId(Table.NAT, POSTROUTING)] = [(rs.Marked(mark), rs.Jump(MASQUERADE))]
     made[ChainId(Table.NAT, MASQUERADE)] = [(rs.FlipMark(mark),), (rs.Masquerade(),)]
     if _on_loopback(policy):
@@ -130,7 +137,7 @@ def hooks(policy: Policy) -> tuple[tuple[ChainId, Rule], ...]:
         ("OUTPUT", (rs.Jump(SERVICES),)),
         ("POSTROUTING", (rs.Jump(POSTROUTING),)),
     ]
-    filters: list[tuple[str, Rule]] = [("FORWARD", (rs.Jump(FORWARD),))]
+    filters: list[tuple[str, Rule]] = [("FORWARD", (rs.Jump(FORWARD),)), ("INPUT", (rs.Jump(HEALTH),))]
     filters += [(chain, (new, rs.Jump(REFUSE))) for chain in ("INPUT", "FORWARD", "OUTPUT")]
     if _on_loopback(policy):
         filters += [(chain, (rs.Jump(FIREWALL),)) for chain in ("INPUT", "OUTPUT")]

@@ -12,7 +12,7 @@ from pyproxy.decide.iptables.ruleset import Ruleset
 from pyproxy.decide.iptables.trace import Machine
 from pyproxy.model import ruleset as rs
 from pyproxy.model.address import Address, Family, Prefix
-from pyproxy.model.iptables import ChainId, Chance, Change, Comment, Goto, Table
+from pyproxy.model.iptables import Accept, ChainId, Chance, Change, Comment, Goto, Table, ToPorts
 from pyproxy.model.ports import Endpoint, PortName, Protocol, ServicePort
 from tests.unit.pyproxy.test_ruleset import POLICY, address, steps
 
@@ -79,6 +79,21 @@ def test_a_policy_that_masquerades_otherwise_rewrites_every_service() -> None:
     afresh = Machine()
     afresh.apply(ruleset.whole())
     assert machine.chains == afresh.chains
+
+
+def test_load_balancers_may_ask_for_local_endpoints_for_as_long_as_a_service_says_so() -> None:
+    ruleset, machine = Ruleset(POLICY), Machine()
+    machine.apply(ruleset.whole())
+    health = ChainId(Table.FILTER, "PYPROXY-HEALTH")
+    for name in (A, A._replace(port="q")):
+        _put(ruleset, name, 1, health_check_node_port=32000)
+    machine.apply(ruleset.take())
+    assert machine.chains[health] == ((ToPorts(Protocol.TCP, 32000, 32000), Accept()),)
+    ruleset.put(A, None)
+    assert health not in ruleset.take().chains
+    ruleset.put(A._replace(port="q"), None)
+    machine.apply(ruleset.take())
+    assert machine.chains[health] == ()
 
 
 @pytest.mark.parametrize("family", [pytest.param(family, id=family.api_name) for family in Family])
