@@ -1,9 +1,7 @@
-"""Puts endpoints behind authentication and authorization, and listens: :10250 with TLS, :10248 for health alone."""
+"""Puts endpoints behind authentication and authorization."""
 
-import contextlib
 import logging
-import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -11,14 +9,9 @@ from aiohttp.typedefs import Handler
 from nodekit.kube import errors as kube_errors
 from pykubelet.serve import authn, authz, paths
 from pykubelet.serve.identity import Distrusted, Identity
+from pykubelet.serve.listening import BODY_LIMIT, Bounds
 from pykubelet.serve.traffic import Traffic
 
-SHUTDOWN = 2.0
-"""Seconds that open requests are given at the end."""
-LINE_LIMIT = 1 << 20
-"""Bytes of a request's first line, which has all of a command's words: as many as the genuine kubelet takes in all."""
-FIELD_LIMIT = 1 << 16
-"""Bytes of one header: a token can be long."""
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 IDENTITY = web.RequestKey("identity", Identity)
 
@@ -67,7 +60,7 @@ class Disabled:
 
 
 def application(
-    routes: Iterable[web.RouteDef], *, guard: Guard | None, traffic: Traffic | None = None
+    routes: Iterable[web.RouteDef], *, guard: Guard | None, bounds: Bounds, traffic: Traffic | None = None
 ) -> web.Application:
     """The endpoints, with the genuine kubelet's words where there is none. Without a guard anybody may ask."""
     routes = list(routes)
@@ -97,30 +90,6 @@ def application(
             allowed = ", ".join(sorted(error.allowed_methods))
             return web.Response(status=405, text="405: Method Not Allowed", headers={"Allow": allowed})
 
-    app = web.Application(middlewares=[counted, guarded])
+    app = web.Application(middlewares=[bounds.middleware, counted, guarded], client_max_size=BODY_LIMIT)
     app.add_routes(routes)
     return app
-
-
-@contextlib.asynccontextmanager
-async def listening(app: web.Application, address: str, port: int, *, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
-    """Serve while within; the value is the port (of use if 0 was asked for). Raises OSError if it is taken.
-
-    An empty address or `0.0.0.0` is every address, IPv6 too where there is.
-    """
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handler_cancellation=True,
-        shutdown_timeout=SHUTDOWN,
-        max_line_size=LINE_LIMIT,
-        max_field_size=FIELD_LIMIT,
-    )
-    await runner.setup()
-    try:
-        host = None if address in ("", "0.0.0.0", "::") else address
-        site = web.TCPSite(runner, host, port, ssl_context=tls)
-        await site.start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()

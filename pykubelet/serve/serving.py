@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime as dt
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,7 @@ from pykubelet.serve.checkpoint import Checkpoint
 from pykubelet.serve.configz import Configz
 from pykubelet.serve.exec import Commands
 from pykubelet.serve.identity import Identity
+from pykubelet.serve.listening import Bounds, listening
 from pykubelet.serve.logs import Logs
 from pykubelet.serve.metrics import Metrics, Source
 from pykubelet.serve.pods import Pods, RunningPods
@@ -137,19 +139,27 @@ async def running(settings: Settings, host: Host) -> AsyncIterator[None]:
     """Serve while within. Raises OSError if a port is taken or a certificate cannot be read."""
     health, traffic = Health(host.checks), Traffic(host.metrics)
     async with contextlib.AsyncExitStack() as stack:
+
+        async def listen(
+            endpoints: Sequence[Endpoint],
+            where: tuple[str, int],
+            *,
+            guard: server.Guard | None = None,
+            secure: ssl.SSLContext | None = None,
+        ) -> None:
+            bounds = Bounds()
+            app = server.application(routes(endpoints), guard=guard, bounds=bounds, traffic=traffic)
+            await stack.enter_async_context(listening(app, *where, tls=secure, bounds=bounds))
+
         if settings.healthz_port:
-            plain = server.application(health.routes(), guard=None)
-            where = settings.healthz_bind_address, settings.healthz_port
-            await stack.enter_async_context(server.listening(plain, *where, tls=None))
+            await listen([health], (settings.healthz_bind_address, settings.healthz_port))
         if settings.read_only_port:
-            plain = server.application(routes(open_endpoints(host, health)), guard=None, traffic=traffic)
-            where = settings.address, settings.read_only_port
-            await stack.enter_async_context(server.listening(plain, *where, tls=None))
+            await listen(open_endpoints(host, health), (settings.address, settings.read_only_port))
         if settings.enable_server:
             endpoints = open_endpoints(host, health) + debug_endpoints(settings, host, traffic)
             pair = pair_of(settings, host)
-            guarded = server.application(routes(endpoints), guard=guard_of(settings, host), traffic=traffic)
             asked = settings.server_tls_bootstrap and not settings.tls_cert_file
-            secure = tls.Listener(settings, lambda: (signed_pair(host) if asked else None) or pair).as_context()
-            await stack.enter_async_context(server.listening(guarded, settings.address, settings.port, tls=secure))
+            listener = tls.Listener(settings, lambda: (signed_pair(host) if asked else None) or pair)
+            where = settings.address, settings.port
+            await listen(endpoints, where, guard=guard_of(settings, host), secure=listener.as_context())
         yield

@@ -25,6 +25,8 @@ VERSIONS: Final = {
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2, where the configuration names none."""
 
+TLS13: Final = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
+
 log = logging.getLogger(__name__)
 
 
@@ -51,11 +53,15 @@ def protocol(settings: Settings) -> tuple[ssl.TLSVersion, str]:
 def check(settings: Settings, pair: Pair) -> None:
     """Whether connections can be served so. Raises OSError (ssl.SSLError is one) that says what is wrong."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for suite in settings.tls_cipher_suites:
+        if suite in TLS13:
+            continue
+        try:
+            made.set_ciphers(openssl_name(suite) or "unknown")
+        except ssl.SSLError as error:
+            raise OSError(f"tlsCipherSuites: {suite} is none that OpenSSL offers") from error
     made.minimum_version, ciphers = protocol(settings)
-    try:
-        made.set_ciphers(ciphers)
-    except ssl.SSLError as error:
-        raise OSError(f"tlsCipherSuites {', '.join(settings.tls_cipher_suites)}: {error}") from error
+    made.set_ciphers(ciphers)
     try:
         made.load_cert_chain(pair.certificate, pair.key)
     except OSError as error:

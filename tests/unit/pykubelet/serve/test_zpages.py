@@ -68,6 +68,8 @@ async def test_statusz_tells_since_when_it_runs() -> None:
         pytest.param(["--register-with-taints=a=b:NoExecute"], "register-with-taints", "[a=b:NoExecute]", id="taints"),
         pytest.param(["--runtime-request-timeout=90s"], "runtime-request-timeout", "1m30s", id="a duration"),
         pytest.param(["--fail-swap-on=false"], "fail-swap-on", "false", id="a switch"),
+        pytest.param(["--client-ca-file=/etc/ca.crt"], "client-ca-file", "/etc/ca.crt", id="one of a section"),
+        pytest.param(["--tls-min-version=VersionTLS13"], "tls-min-version", "VersionTLS13", id="one of some words"),
         pytest.param(["--event-qps=5"], "event-qps", "5", id="one that has no effect, but was given"),
     ],
 )

@@ -1,0 +1,110 @@
+"""Clients that are too slow or too many."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from pykubelet.serve import listening, server
+from pykubelet.serve.listening import Bounds
+
+HELLO = b"GET /hello HTTP/1.1\r\nHost: x\r\n"
+
+
+class Desk:
+    """An endpoint that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    def routes(self) -> list[web.RouteDef]:
+        found = [web.get("/hello", self.now), web.put("/echo", self.echo)]
+        return [*found, web.get("/slow", self.later), web.get("/exec/{rest:.*}", self.later)]
+
+    async def now(self, _: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    async def echo(self, request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    async def later(self, _: web.Request) -> web.Response:
+        await self.open.wait()
+        return web.Response(text="at last")
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def port(desk: Desk) -> AsyncIterator[int]:
+    bounds = Bounds(head_seconds=0.2, requests=2, streams=1)
+    app = server.application(desk.routes(), guard=None, bounds=bounds)
+    async with listening.listening(app, "127.0.0.1", 0, tls=None, bounds=bounds) as found:
+        yield found
+
+
+async def ask(port: int, sent: bytes) -> bytes:
+    """All that the server says until it closes the connection, or until its first answer is complete."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(sent)
+        return await reader.read(200)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(HELLO + b"\r\n", 200, id="a request"),
+        pytest.param(b"", None, id="a client that says nothing is sent away"),
+        pytest.param(HELLO, None, id="so is one that does not come to an end"),
+        pytest.param(HELLO + b"A: " + b"x" * (1 << 17) + b"\r\n\r\n", 400, id="a header without end"),
+        pytest.param(b"GET /hello?" + b"x" * 500_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 200, id="a long line"),
+        pytest.param(b"GET /" + b"x" * (1 << 21), 400, id="a line that is too long"),
+        pytest.param(b"\x16\x03\x01\x02\x00", 400, id="what is no HTTP"),
+    ],
+)
+async def test_a_client_has_so_long_for_its_request(port: int, sent: bytes, status: int | None) -> None:
+    async with asyncio.timeout(5):
+        said = await ask(port, sent)
+    assert (int(said.split()[1]) if said else None) == status
+
+
+async def test_what_is_no_http_is_one_line_in_the_log(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    await ask(port, HELLO + b"A: " + b"x" * (1 << 17) + b"\r\n\r\n")
+    records = [record for record in caplog.records if record.name.endswith(".http")]
+    assert [(record.levelname, record.exc_info) for record in records] == [("INFO", None)]
+    assert "127.0.0.1" in records[0].getMessage()
+
+
+async def test_a_body_that_is_too_large_is_not_taken(port: int) -> None:
+    head = f"PUT /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 17}\r\n\r\n".encode()
+    assert (await ask(port, head + bytes(1 << 17))).startswith(b"HTTP/1.1 413")
+
+
+async def test_requests_beyond_the_bound_are_refused_and_streams_are_counted_apart(port: int, desk: Desk) -> None:
+    async def status(path: str) -> int:
+        said = await ask(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return int(said.split()[1])
+
+    async with asyncio.TaskGroup() as group:
+        served = [group.create_task(status("/slow")) for _ in range(2)]
+        streams = [group.create_task(status("/exec/a/b/c"))]
+        await asyncio.sleep(0.1)
+        assert await status("/hello") == 429
+        assert await status("/exec/a/b/c") == 429
+        desk.open.set()
+    assert [task.result() for task in (*served, *streams)] == [200, 200, 200]
+    assert await status("/hello") == 200
+
+
+async def test_a_request_that_takes_long_is_waited_for(port: int, desk: Desk) -> None:
+    asking = asyncio.create_task(ask(port, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"))
+    await asyncio.sleep(0.5)  # longer than a head may take
+    desk.open.set()
+    assert (await asking).startswith(b"HTTP/1.1 200")
