@@ -89,6 +89,7 @@ def argv(spec: ClusterSpec, node: NodeSpec, role: str) -> list[str | Path]:
             _executable(node.kubelet, "pykubelet", "kubelet"),
             f"--config={layout.KUBELET_CONFIG}",
             f"--kubeconfig={layout.KUBELET_KUBECONFIG}",
+            f"--bootstrap-kubeconfig={layout.KUBELET_BOOTSTRAP}",
             f"--root-dir={layout.KUBELET_ROOT}",
             f"--cert-dir={layout.KUBELET_CERTS}",
             f"--hostname-override={node.name}",

@@ -18,6 +18,7 @@ NODE_BIN = NODE_LIB / "bin"
 KUBELET_ROOT = Path("/var/lib/kubelet")
 KUBELET_CONFIG = KUBELET_ROOT / "config.yaml"
 KUBELET_KUBECONFIG = KUBELET_ROOT / "kubeconfig"
+KUBELET_BOOTSTRAP = KUBELET_ROOT / "bootstrap-kubeconfig"  # not made: a test may
 KUBELET_CERTS = KUBELET_ROOT / "pki"
 PROXY_CONFIG = Path("/var/lib/kube-proxy/config.conf")
 PROXY_KUBECONFIG = Path("/var/lib/kube-proxy/kubeconfig.conf")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devcluster import pki
+from devcluster import layout, pki
 from devcluster.api import Cluster
 from tests.e2e import kube as k
 from tests.e2e.kube import Kube
@@ -205,3 +205,27 @@ def test_every_endpoint_answers_as_the_genuine_one_does(
         if said[0] != said[1]:
             differing.append(f"{method} {path}: ours {said[0]!r}, genuine {said[1]!r}")
     assert not differing, "\n".join(differing)
+
+
+def test_a_ca_is_trusted_for_as_long_as_it_is_in_its_file(
+    lab: Cluster, ports: dict[str, KubeletPort], callers: dict[str, Caller]
+) -> None:
+    """On one connection, without a restart, by both."""
+    stranger = callers["with a certificate of another CA"]
+    assert stranger.pair is not None
+    theirs = stranger.pair.cert.with_name("ca.crt").read_bytes()
+
+    def answered(status: int) -> bool:
+        return all(port.ask(stranger, "GET", "/healthz").status == status for port in ports.values())
+
+    files = [lab.files.node(node).outside(layout.CLIENT_CA) for node in ports]
+    before = [path.read_bytes() for path in files]
+    assert answered(401)
+    try:
+        for path in files:
+            path.write_bytes(before[0] + theirs)
+        k.wait_for(lambda: answered(200), "the CA that was added to be trusted")
+    finally:
+        for path, data in zip(files, before, strict=True):
+            path.write_bytes(data)
+    k.wait_for(lambda: answered(401), "the CA that was removed to be trusted no more")
