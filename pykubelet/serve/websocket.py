@@ -5,6 +5,7 @@ towards the runtime could not say. Source: KEP-4006, k8s.io/apimachinery pkg/uti
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
@@ -109,12 +110,11 @@ class _Command:
             self._writer.write(frame)
         # Nothing more is said on the error stream from this side.
         self._writer.write(self._frames.data(self._streams[ERROR], b"", ends=True))
-        await self._writer.drain()
         lowest = min(channel for channel in (STDOUT, STDERR, ERROR) if channel in names)
         await self._socket.send_bytes(bytes([lowest]))
 
     async def upward(self) -> None:
-        """Until the client goes."""
+        """Until the client goes. Where the runtime has gone, `downward` sees it and has the last word."""
         async for message in self._socket:
             if message.type is not WSMsgType.BINARY or not message.data:
                 continue
@@ -123,7 +123,8 @@ class _Command:
                 self._writer.write(self._frames.data(stream, b"", ends=True))
             elif channel in (STDIN, RESIZE) and channel in self._streams and data:
                 self._writer.write(self._frames.data(self._streams[channel], data))
-            await self._writer.drain()
+            with contextlib.suppress(ConnectionError):
+                await self._writer.drain()
 
     async def downward(self) -> None:
         """Until the command has ended and the client was told how."""
@@ -131,7 +132,10 @@ class _Command:
         incoming = spdy.Reader()
         lost = False
         while open_ and not lost:
-            data = await self._reader.read(tunnel.BLOCK)
+            try:
+                data = await self._reader.read(tunnel.BLOCK)
+            except ConnectionError:
+                data = b""
             lost = not data
             for frame in incoming.feed(data):
                 match frame:
