@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=2000)
     parser.add_argument("--out", type=Path, default=Path("build/bench-proxy"))
     parser.add_argument("--docs", type=Path)
-    parser.add_argument("--keep", action="store_true", help="samples of other sizes from an earlier run stay")
+    parser.add_argument("--keep", action="store_true", help="add to the samples of earlier runs")
     options = parser.parse_args()
     if "KUBEBUILDER_ASSETS" not in os.environ:
         # The dev cluster's own, all linked from one folder.
@@ -45,8 +45,7 @@ def main() -> int:
         os.environ["KUBEBUILDER_ASSETS"] = str(folder)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     kept = options.out.with_suffix(".json")
-    earlier = [Sample(**one) for one in json.loads(kept.read_text())] if options.keep and kept.exists() else []
-    samples = [sample for sample in earlier if sample.size not in {*options.sizes, *options.alone}]
+    samples = [Sample(**one) for one in json.loads(kept.read_text())] if options.keep and kept.exists() else []
     for sample in _measure(options):
         samples.append(sample)
         print(report.line(sample), file=sys.stderr, flush=True)

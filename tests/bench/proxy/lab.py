@@ -99,17 +99,21 @@ class Proxy:
         lines = self._file("status").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
-    def sync(self) -> float:
-        """Seconds its full syncs took since its start, by its own metric: the first one is the load."""
-        with urllib.request.urlopen("http://127.0.0.1:10249/metrics", timeout=10) as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-            wanted = "kubeproxy_sync_full_proxy_rules_duration_seconds"
-            return sum(
-                s.value
-                for family in families
-                for s in family.samples
-                if family.name == wanted and s.name == f"{wanted}_sum"
-            )
+    def first_sync(self, family: str) -> float:
+        """Wait until the first full sync of a family is over; seconds it took, by the proxy's own metric."""
+        wanted = "kubeproxy_sync_full_proxy_rules_duration_seconds"
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen("http://127.0.0.1:10249/metrics", timeout=10) as answer:
+                text = answer.read().decode()
+            samples = [
+                s for found in text_string_to_metric_families(text) if found.name == wanted for s in found.samples
+            ]
+            told = {s.name: s.value for s in samples if s.labels.get("ip_family") == family}
+            if told.get(f"{wanted}_count"):
+                return told[f"{wanted}_sum"] / told[f"{wanted}_count"]
+            time.sleep(0.5)
+        raise AssertionError(f"no first full sync of {family} within 120 s of the first answer")
 
     def _file(self, name: str) -> str:
         return Path(f"/proc/{self._process.pid}/{name}").read_text()

@@ -16,6 +16,7 @@ from tests.bench.proxy.measure import PROXIES, Sample
 
 BEGIN: Final = "<!-- written by make bench-proxy: begin -->"
 END: Final = "<!-- written by make bench-proxy: end -->"
+_LEAST: Final = 0.1  # a logarithmic axis has no zero
 _COLOURS: Final = {"pyproxy": "#2166ac", "kube-proxy": "#b2a99a"}
 
 
@@ -39,7 +40,7 @@ def _scaled(read: Callable[[Sample], Sequence[float]], factor: float) -> Callabl
 
 FIGURES: Final = (
     Figure("cold load: process start to the last Service's answer (s)", lambda s: [s.cold], plot="cold load, s"),
-    Figure("CPU until then (s)", lambda s: [s.cold_cpu]),
+    Figure("CPU of the start (s)", lambda s: [s.cold_cpu]),
     Figure("its first full sync (s)", lambda s: [s.sync]),
     Figure(
         "endpoint swap to answer, p50 (ms)", _scaled(lambda s: s.swap, 1e3), plot="endpoint swap to answer, p50, ms"
@@ -86,7 +87,7 @@ def _how(samples: Sequence[Sample]) -> str:
     rounds = max(Counter((sample.proxy, sample.size) for sample in samples).values())
     loads = [sample.load for sample in samples]
     return (
-        f"Measured on {datetime.date.today()}, {rounds} rounds; {os.cpu_count()} cores, "
+        f"Measured on {datetime.date.today()}, rounds: {rounds}; {os.cpu_count()} cores, "
         f"which other work loaded too: 1-minute load {min(loads):.1f} to {max(loads):.1f}."
     )
 
@@ -125,13 +126,15 @@ def _plot(samples: Sequence[Sample], path: Path) -> None:
         for side, proxy in enumerate(PROXIES):
             values = [_value(samples, figure, proxy, size) for size in sizes]
             places = [index + (side - 0.5) * 0.4 for index in range(len(sizes))]
-            bars = axis.bar(places, [value or 0 for value in values], 0.38, color=_COLOURS[proxy], label=proxy)
+            heights = [max(value or 0, _LEAST) for value in values]
+            bars = axis.bar(places, heights, 0.38, color=_COLOURS[proxy], label=proxy)
             axis.bar_label(bars, [_text(value) for value in values], fontsize=7, padding=1)
         ticks = [_tick(samples, figure, size) for size in sizes]
         axis.set_xticks(range(len(sizes)), ticks, fontsize=8)
         axis.set_title(figure.plot, fontsize=10)
         if figure.plot not in ("RSS, MiB", "TCP connect, p50, us", "short connections per second"):
             axis.set_yscale("log")
+            axis.set_ylim(bottom=_LEAST)
         axis.margins(y=0.12)
         axis.spines[["top", "right"]].set_visible(False)
     axes.flat[0].legend(frameon=False, loc="upper left")
