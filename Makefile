@@ -156,3 +156,7 @@ PYTEST ?=
 .PHONY: e2e-kind
 e2e-kind: wheels ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (4 min)
 	@$(PY) -m tests.machines.kind -- $(ARGS)
+
+.PHONY: e2e-vagrant
+e2e-vagrant: venv ## Have Vagrant check the machines of vagrant/Vagrantfile, without starting them (root, 1 min)
+	@$(VENV)/bin/pytest -v tests/machines/test_vagrant.py $(ARGS)
