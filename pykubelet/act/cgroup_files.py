@@ -32,8 +32,19 @@ class CgroupFiles:
 
     def make(self, path: str) -> None:
         """Make a cgroup in each hierarchy, and those above it."""
+        if self.unified:
+            self._make_unified(path)
+            return
         for top in self._tops:
             self._make(_inside(top, path))
+
+    def _make_unified(self, path: str) -> None:
+        """With every controller of the machine: systemd gives its slices only those that its own settings need."""
+        at = self._mount
+        for step in path.strip("/").split("/"):
+            _delegate(at)
+            at /= step
+            at.mkdir(exist_ok=True)
 
     def _make(self, folder: Path) -> None:
         # From the bottom: mostly only the last step is missing, and there are up to a dozen hierarchies.
@@ -44,9 +55,7 @@ class CgroupFiles:
         except FileNotFoundError:
             self._make(folder.parent)
             folder.mkdir(exist_ok=True)
-        if self.unified:
-            _delegate(folder.parent)
-        elif folder.is_relative_to(self._cpuset):
+        if folder.is_relative_to(self._cpuset):
             _copy_cpuset(folder.parent, folder)
 
     def set(self, path: str, values: Values) -> None:

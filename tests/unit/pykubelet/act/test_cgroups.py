@@ -118,3 +118,15 @@ def test_slices(path: str, expected: str) -> None:
 )
 def test_whose_cgroup_it_is(name: str, uid: str | None) -> None:
     assert names.uid_of(name) == uid
+
+
+def test_slices_that_systemd_made_get_every_controller(tmp_path: Path) -> None:
+    """A file of a real cgroup takes one word at a time; here the last one stands in it."""
+    slice_ = tmp_path / "kubepods.slice" / "kubepods-pod1.slice"
+    slice_.mkdir(parents=True)
+    for folder in (tmp_path, slice_.parent):
+        (folder / "cgroup.controllers").write_text("cpu memory pids hugetlb\n")
+        (folder / "cgroup.subtree_control").write_text("cpu memory pids\n")
+    CgroupFiles(tmp_path).make("/kubepods.slice/kubepods-pod1.slice")
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "+hugetlb"
+    assert (slice_.parent / "cgroup.subtree_control").read_text() == "+hugetlb"
