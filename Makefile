@@ -130,6 +130,13 @@ bench: venv ## Pods on a node of ours, on one of the genuine kubelet's and throu
 	@$(PY) -m devcluster --name bench run -- $(abspath $(PY)) -m tests.bench.pods --cluster bench --docs docs $(ARGS); \
 	  result=$$?; $(PY) -m devcluster --name bench down; exit $$result
 
+# SEED: which storms; the same seed does the same again.
+SEED ?= 1
+MINUTES ?= 20
+.PHONY: chaos
+chaos: venv ## Storms over a node of the dev cluster NAME: Pods come and go while its parts are killed: SEED=1 MINUTES=20 (root)
+	@$(PY) -m tests.chaos.storms --cluster $(NAME) --seed $(SEED) --minutes $(MINUTES)
+
 .PHONY: bad-input
 bad-input: venv ## 1,000 spoilt files and answers of each kind: never a crash, always a reason (5 min)
 	@EXAMPLES=1000 $(VENV)/bin/pytest -q tests/unit/pykubelet/test_bad_input.py --timeout=600 $(ARGS)
