@@ -232,6 +232,8 @@ class Reflector(Generic[T, V]):
     def _kept(self, item: T) -> V | None:
         try:
             return self._keep(item)
+        except MemoryError:  # no fault of the item's: without it the mirror would be wrong until the next list
+            raise
         except Exception:
             log.exception("%s %s is left out: it could not be taken in", self._resource.plural, item.key)
             return None
@@ -272,6 +274,8 @@ class Reflector(Generic[T, V]):
             for callback in self._callbacks:
                 try:
                     callback(change)
+                except MemoryError:  # a change that nobody has heard of is lost
+                    raise
                 except Exception:
                     log.exception("%s: a callback failed on %s %s", self._resource.plural, change.kind, change.key)
 

@@ -167,6 +167,8 @@ class Sync(Generic[Change]):
         """One Service's programs; a Service that can't be understood keeps the ones it has, alone."""
         try:
             made = self._programs(service, family, side)
+        except MemoryError:  # no fault of the Service's: to go on without it would cut it off with the next whole write
+            raise
         except Exception:
             log.exception("service %s: its %s rules stay as they are", service, family.api_name)
             return

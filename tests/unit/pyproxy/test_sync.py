@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from nodekit.aio import virtual
 from nodekit.aio.clock import VirtualClock
 from nodekit.objects.meta import Key
@@ -35,12 +37,15 @@ class World:
     wanted: dict[Key, tuple[Endpoint, ...]] = field(default_factory=dict)
     protocol: Protocol = Protocol.TCP
     poisoned: set[Key] = field(default_factory=set)
+    exhausted: bool = False
     node_ports: tuple[Address, ...] = ()
 
     def services(self) -> Iterable[Key]:
         return list(self.wanted)
 
     def ports(self, service: Key, family: Family) -> Iterable[ServicePort]:
+        if self.exhausted:
+            raise MemoryError
         if service in self.poisoned:
             raise ValueError("a Service nobody thought of")
         if service not in self.wanted:
@@ -174,6 +179,20 @@ def test_a_service_that_cannot_be_understood_holds_up_nobody() -> None:
         sync.wake(A)
         await asyncio.sleep(0.1)
         assert scene.kernel.backends == {3}
+
+    scene.play(script)
+
+
+def test_without_memory_the_loop_ends_and_no_service_is_taken_for_gone() -> None:
+    scene = Scene(World({A: (endpoint(1),), B: (endpoint(2),)}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        written = len(scene.kernel.sent)
+        scene.world.exhausted = True
+        sync.wake(A)
+        with pytest.raises(MemoryError):
+            await sync.sync()
+        assert len(scene.kernel.sent) == written
 
     scene.play(script)
 

@@ -173,6 +173,21 @@ def test_a_failing_callback_hurts_nobody(caplog: pytest.LogCaptureFixture) -> No
     assert "a callback failed on added nodes/a" in caplog.text
 
 
+def test_without_memory_the_mirror_ends_and_takes_no_object_for_gone() -> None:
+    def keep(found: lease.Lease) -> str:
+        raise MemoryError
+
+    async def scenario() -> None:
+        api = fake.FakeApi()
+        api.put(LEASES, of("a"))
+        mirror = watch.Reflector(Client(api), LEASES, keep=keep)
+        with pytest.raises(MemoryError):
+            await mirror.run()
+        assert not mirror.synced.is_set()
+
+    virtual.run(scenario())
+
+
 def test_one_object_that_cannot_be_read_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
     bad = {"metadata": {"name": "bad", "namespace": "nodes"}, "spec": {"leaseDurationSeconds": "long"}}
 
