@@ -6,14 +6,16 @@ import resource
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.proxy.ground import Ground
+from tests.chaos.proxy.ground import Ground, call
 
 Fault = Callable[[Ground, random.Random], None]
 _TABLE: Final = ("ip", "pyproxy")
+_PATIENCE: Final = 20.0
 _SMALLEST: Final = 1  # the kernel makes it some 2 KiB
 
 
@@ -53,13 +55,18 @@ def restart_api_server(ground: Ground, chance: random.Random) -> None:
 
 def flush(ground: Ground, chance: random.Random) -> None:
     """Somebody flushes or deletes the rules."""
+    if not _watched():
+        return
     for _ in range(chance.randint(1, 3)):
         _nft(*chance.choice((("flush", "ruleset"), ("delete", "table", *_TABLE), ("flush", "table", *_TABLE))))
         time.sleep(chance.random() / 2)
+    _healed(ground)
 
 
 def edit(ground: Ground, chance: random.Random) -> None:
     """Somebody adds elements by hand and takes some away."""
+    if not _watched():
+        return
     stranger = f"203.0.113.{chance.randrange(1, 255)}"
     for _ in range(chance.randint(1, 5)):
         _nft(
@@ -74,6 +81,7 @@ def edit(ground: Ground, chance: random.Random) -> None:
                 )
             )
         )
+    _healed(ground)
 
 
 def small_buffers(ground: Ground, chance: random.Random) -> None:
@@ -114,6 +122,23 @@ def plan(chance: random.Random, seconds: float, faults: tuple[Fault, ...] = ALL)
                 found.append((when, fault, chance.randrange(1 << 32)))
             when += chance.uniform(1, 5) if seconds >= 60 else chance.uniform(0.5, 1.5)
     return found
+
+
+def _watched() -> bool:
+    """Whether an agent is there that knows the rules: those taken away while none runs are nobody's to bring back."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen("http://127.0.0.1:10256/livez", timeout=2) as answer:
+            return bool(answer.status == 200)
+        time.sleep(0.05)
+    return False
+
+
+def _healed(ground: Ground) -> None:
+    """Wait until live Services answer again: the next fault may be the agent's death."""
+    deadline = time.monotonic() + _PATIENCE
+    while not all(call(ground.address(name)) for name in ground.live) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _nft(*words: str) -> None:
