@@ -136,7 +136,7 @@ def _pack(root: Path, target: Path, version: str) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     package = target / f"pykubelet_{version}_{_run('dpkg', '--print-architecture')}.deb"
     # zstd packs in seconds what xz takes half a minute for; dpkg of Debian 12 and of Ubuntu 22.04 reads it.
-    command = ["dpkg-deb", "--root-owner-group", "-Zzstd", "-z6", "--build", root, package]
+    command = ["dpkg-deb", "--root-owner-group", "-Zzstd", "-z6", "--build", str(root), str(package)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"SOURCE_DATE_EPOCH": str(_when())})
     return package
 
