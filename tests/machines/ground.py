@@ -57,6 +57,8 @@ for c in /sys/fs/cgroup/*/; do [ -L "${c%/}" ] || mount -o remount,rw,bind "${c%
 mount --make-rshared /
 exec /lib/systemd/systemd "$@"
 """
+# Containers that ignore SIGTERM hold up a shutdown of the machine for this long; the default is 90 s.
+_MANAGER: Final = "[Manager]\nDefaultTimeoutStopSec=10s\n"
 _MASKED: Final = (
     "systemd-networkd-wait-online systemd-udevd systemd-udev-trigger getty@ console-getty apt-daily.timer "
     "apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer systemd-sysctl-setup"
@@ -73,7 +75,7 @@ def root(report: Reporter) -> Path:
     packages.ensure(NEEDED, report)
     programs = binaries.resolve([*tools.CLUSTER, tools.BY_NAME["kubeadm"]], report)
     versions_of = [f"{name}={tools.BY_NAME[name].version}" for name in (*_COMMANDS, *_RUNTIME, *_CNI)]
-    found = home() / f"root-{_digest(*PACKAGES, *versions_of, _CONTAINERD, _CONTAINERD_UNIT, _INIT, _MASKED)}"
+    found = home() / f"root-{_digest(*PACKAGES, *versions_of, _CONTAINERD, _CONTAINERD_UNIT, _INIT, _MASKED, _MANAGER)}"
     if not found.exists():
         debian = _debian(report)
         part = found.with_suffix(f".{os.getpid()}.part")
@@ -128,6 +130,9 @@ def _furnish(found: Path, programs: dict[str, Path]) -> None:
         (found / folder).mkdir(parents=True, exist_ok=True)
     (found / "etc/containerd/config.toml").write_text(_CONTAINERD.format(pause=versions.PAUSE))
     (found / "usr/lib/systemd/system/containerd.service").write_text(_CONTAINERD_UNIT)
+    manager = found / "etc/systemd/system.conf.d/machines.conf"
+    manager.parent.mkdir(parents=True)
+    manager.write_text(_MANAGER)
     init = found / "usr/local/sbin/machine-init"
     init.write_text(_INIT)
     init.chmod(0o755)
