@@ -149,6 +149,10 @@ wheels: venv ## Our wheel and those it needs, in build/wheels
 deb: wheels ## The Debian package, build/pykubelet_VERSION_ARCH.deb: see docs/install.md
 	@rm -f build/pykubelet_*.deb; $(PY) deploy/deb/build.py build/wheels build $(ARGS)
 
+.PHONY: image
+image: deb ## pyproxy's image and its DaemonSet, build/pyproxy-image.tar and build/pyproxy.yaml: see docs/install.md (root)
+	@$(PY) -m deploy.pyproxy.image build/pykubelet_*.deb build
+
 .PHONY: runtimes
 runtimes: venv ## The CRI's contract and an e2e smoke with Debian's containerd 1.6, 2.3 and 2.4; a table at the end (root, 10 min)
 	@$(PY) -m tests.runtimes $(ARGS)
@@ -157,7 +161,7 @@ runtimes: venv ## The CRI's contract and an e2e smoke with Debian's containerd 1
 machines: ARGS :=
 machines: deb ## Machines with systemd: the package, genuine kubeadm init and join, as the pages in docs/ say (root, 5 min)
 	@$(VENV)/bin/pytest -v -x $(MACHINES) $(PYTEST)
-MACHINES = $(addprefix tests/machines/,test_install.py test_kubeadm.py)
+MACHINES = $(addprefix tests/machines/,test_install.py test_kubeadm.py test_daemonset.py)
 PYTEST ?=
 
 .PHONY: e2e-kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from devcluster import binaries, gobuild, layout, oci, packages, pull, recipes, releases, shell, tools, versions
@@ -66,7 +67,7 @@ def obtain(report: Reporter, *, given: str = "") -> oci.Store:
     packages.ensure(packages.FOR_IMAGES, report)
     needed = [*tools.IMAGES, tools.BY_NAME["etcd"]]
     found = binaries.resolve(needed, report, given=given)
-    base = _debian_root(report)
+    base = debian_root(report, recipes.DEBIAN_PACKAGES)
     with report.step("build the images", about=15):
         _build(store, found, base)
     return store
@@ -105,9 +106,9 @@ def _busybox() -> Path:
     return path
 
 
-def _debian_root(report: Reporter) -> Path:
-    """A tar of a small Debian with the tools the tests call; made once for each release and package list."""
-    identity = f"{versions.DEBIAN} {' '.join(recipes.DEBIAN_PACKAGES)}"
+def debian_root(report: Reporter, names: Sequence[str]) -> Path:
+    """A tar of a small Debian with these packages; made once for each release and list of packages."""
+    identity = f"{versions.DEBIAN} {' '.join(names)}"
     key = hashlib.sha256(identity.encode()).hexdigest()[:12]
     target = layout.cache_home() / "debian" / f"{versions.DEBIAN}-{key}.tar"
     if target.exists():
@@ -117,7 +118,7 @@ def _debian_root(report: Reporter) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="root-", dir=target.parent))
     try:
         with report.step("make a small Debian for the images", about=60):
-            include = ",".join(recipes.DEBIAN_PACKAGES)
+            include = ",".join(names)
             shell.logged(
                 "debootstrap",
                 ["debootstrap", "--variant=minbase", f"--include={include}", versions.DEBIAN, folder],
