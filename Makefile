@@ -159,9 +159,9 @@ runtimes: venv ## The CRI's contract and an e2e smoke with Debian's containerd 1
 
 .PHONY: machines
 machines: ARGS :=
-machines: deb ## Machines with systemd: the package, genuine kubeadm init and join, as the pages in docs/ say (root, 5 min)
+machines: deb ## Machines with systemd: package, genuine kubeadm, conversion and back, as the pages in docs/ say (root, 8 min)
 	@$(VENV)/bin/pytest -v -x $(MACHINES) $(PYTEST)
-MACHINES = $(addprefix tests/machines/,test_install.py test_kubeadm.py test_daemonset.py)
+MACHINES = $(addprefix tests/machines/,test_install.py test_kubeadm.py test_daemonset.py test_convert.py)
 PYTEST ?=
 
 .PHONY: e2e-kind

@@ -77,3 +77,4 @@ def test_the_image_takes_kube_proxys_place_in_kubeadms_daemonset(cluster: Cluste
     cluster.control_plane.run(f"export KUBECONFIG=/etc/kubernetes/admin.conf\n{back}")
     image_now = "get daemonset kube-proxy -o jsonpath={.spec.template.spec.containers[0].image}"
     assert cluster.kubectl(f"-n kube-system {image_now}") == "registry.k8s.io/kube-proxy:v1.37.2"
+    cluster.kubectl("-n kube-system delete daemonset kube-proxy --cascade=foreground")  # there is no such image here
