@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("env", help="shell lines that give you kubectl for this cluster").set_defaults(run=_env)
     build = commands.add_parser("build", help="fetch or build the genuine binaries")
-    build.add_argument("--suite", action="store_true", help="also e2e.test, ginkgo and kubeadm")
+    build.add_argument("--suite", action="store_true", help="also what tests run: e2e.test, ginkgo, kubeadm, ...")
     build.add_argument("--binaries", default="")
     build.set_defaults(run=_build)
     pictures = commands.add_parser("images", help="fetch or build the images")
@@ -225,7 +225,7 @@ def _env(options: argparse.Namespace, report: Reporter) -> None:
 
 
 def _build(options: argparse.Namespace, report: Reporter) -> None:
-    wanted = [*tools.CLUSTER, *tools.IMAGES, *(tools.SUITE if options.suite else ())]
+    wanted = [*tools.CLUSTER, *tools.IMAGES, *((*tools.SUITE, *tools.TESTS) if options.suite else ())]
     with report.live():
         found = binaries.resolve(wanted, report, given=options.binaries)
     for name, path in sorted(found.items()):

@@ -22,6 +22,7 @@ _KUBERNETES_PACKAGES = (
     "cmd/kube-apiserver", "cmd/kube-controller-manager", "cmd/kube-scheduler", "cmd/kubelet", "cmd/kube-proxy",
     "cmd/kubeadm", "cmd/kubectl", "test/e2e", "test/e2e_node", "test/images/agnhost", "test/images/nonewprivs",
     "test/images/regression-issue-74839",
+    "test/images/sample-device-plugin",
 )  # fmt: skip
 
 
@@ -136,14 +137,15 @@ def _sample_wrapper(work: Path, log: Path) -> Path:
 def _wrapper(folder: Path, go_mod: str, imports: list[str], log: Path) -> Path:
     """A module that only requires others; tidied once."""
     tidied = folder / ".tidied"
-    if tidied.exists() and tidied.read_text() == go_mod:
+    wanted = "\n".join([go_mod, *imports])
+    if tidied.exists() and tidied.read_text() == wanted:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "go.mod").write_text(go_mod)
     lines = "".join(f'\t_ "{package}"\n' for package in imports)
     (folder / "tools.go").write_text(f"//go:build tools\n\npackage tools\n\nimport (\n{lines})\n")
     shell.logged(f"modules of {folder.name}", ["go", "mod", "tidy"], log=log, cwd=folder)
-    tidied.write_text(go_mod)
+    tidied.write_text(wanted)
     return folder
 
 

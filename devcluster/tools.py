@@ -126,4 +126,6 @@ SUITE = (
 )
 _KIND = f"github.com/kubernetes-sigs/kind/releases/download/v{versions.KIND}/kind-linux-{_ARCH}"
 KIND = Tool("kind", versions.KIND, "sigs.k8s.io/kind", "sigs.k8s.io/kind", 20, Release(_KIND, f"{_KIND}.sha256sum"))
-BY_NAME = {tool.name: tool for tool in (*CLUSTER, *IMAGES, *SUITE, KIND)}
+TESTS = (_image("sample-device-plugin", "sample-device-plugin"),)
+"""What e2e tests of the project's own run."""
+BY_NAME = {tool.name: tool for tool in (*CLUSTER, *IMAGES, *SUITE, *TESTS, KIND)}
