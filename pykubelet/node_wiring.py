@@ -109,6 +109,7 @@ class NodeLoop:
                 root=options.root,
                 logs=Path(settings.pod_logs_dir),
                 pods_cgroup=pods_cgroup,
+                cgroups=pods.cgroups.pods,
             ),
             seen=pods.view.get,
             clock=clock,
@@ -163,10 +164,16 @@ class NodeLoop:
         self._measure(process)
         return {
             agent_metrics.PROBES: agent_metrics.ProbeMetrics(
-                lambda: {dataclasses.astuple(which): count for which, count in pods.probes.counts.items()}
+                lambda: {dataclasses.astuple(which): count for which, count in pods.probes.counts.items()},
+                lambda: {
+                    dataclasses.astuple(which)[:-1]: (took.count, took.seconds)
+                    for which, took in pods.probes.took.items()
+                },
             ).text,
             metrics_resource.PATH: metrics_resource.ResourceMetrics(summary).text,
-            metrics_cadvisor.PATH: metrics_cadvisor.ContainerMetrics(self._runtime, summary, machine=self.machine).text,
+            metrics_cadvisor.PATH: metrics_cadvisor.ContainerMetrics(
+                self._runtime, summary, machine=self.machine, identities=lambda: self.usage.identities
+            ).text,
         }
 
     def _measure(self, process: Metrics) -> None:
@@ -210,6 +217,7 @@ class NodeLoop:
         start("node", self.reporter.run)
         start("csi-node", self.csi_node.run)
         start("lease", self.lease.run)
+        tasks.start("usage", self.usage.prime)
         start("evictions", self.evictions.run)
         start("pod-cidr", self.pod_cidr.run)
         if _shutdown_steps(self._settings):

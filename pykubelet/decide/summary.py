@@ -53,7 +53,7 @@ def of_pod(
         containers=containers,
         cpu=cpu(measured.cpu),
         memory=memory(measured.memory),
-        io=_io(measured.io),
+        io=io(measured.io),
         network=network(measured.network),
         volume_stats=volumes,
         ephemeral_storage=filesystem(
@@ -62,6 +62,7 @@ def of_pod(
             used=sum(part.used_bytes or 0 for part in local),
             inodes=sum(part.inodes_used or 0 for part in local),
         ),
+        swap=_swap(measured.swap),
         process_stats=told.ProcessStats(process_count=measured.processes) if measured.processes is not None else None,
     )
 
@@ -135,7 +136,7 @@ def memory(measured: stats.Memory | None) -> told.MemoryStats | None:
 def _container(
     measured: stats.ContainerStats, started: Mapping[str, float], files: Files, disks: Disks, *, now: dt.datetime
 ) -> told.ContainerStats:
-    layer, swap = measured.writable_layer, measured.swap
+    layer = measured.writable_layer
     logs_used, logs_inodes = files.logs.get(measured.name, (0, 0))
     rootfs = None
     if layer is not None:
@@ -145,12 +146,10 @@ def _container(
         start_time=exact(started.get(measured.id, 0.0)),
         cpu=cpu(measured.cpu),
         memory=memory(measured.memory),
-        io=_io(measured.io),
+        io=io(measured.io),
         rootfs=rootfs,
         logs=filesystem(disks.node, now=now, used=logs_used, inodes=logs_inodes),
-        swap=told.SwapStats(time=exact(swap.at), swap_available_bytes=swap.available, swap_usage_bytes=swap.usage)
-        if swap is not None
-        else None,
+        swap=_swap(measured.swap),
     )
 
 
@@ -200,7 +199,16 @@ def network(measured: stats.Network | None) -> told.NetworkStats | None:
     )
 
 
-def _io(measured: stats.Io | None) -> told.IOStats | None:
+def _swap(measured: stats.Swap | None) -> told.SwapStats | None:
+    if measured is None:
+        return None
+    return told.SwapStats(
+        time=exact(measured.at), swap_available_bytes=measured.available, swap_usage_bytes=measured.usage
+    )
+
+
+def io(measured: stats.Io | None) -> told.IOStats | None:
+    """Input and output as they are told."""
     return told.IOStats(time=exact(measured.at), psi=_psi(measured.psi)) if measured is not None else None
 
 

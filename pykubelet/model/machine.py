@@ -21,6 +21,8 @@ class Machine:
     architecture: str = ""
     max_pids: int = 0
     in_user_namespace: bool = False
+    physical_cores: int = 0
+    sockets: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

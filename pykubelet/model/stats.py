@@ -104,6 +104,7 @@ class SandboxStats:
     io: Io | None = None
     network: Network | None = None
     processes: int | None = None
+    swap: Swap | None = None
     containers: tuple[ContainerStats, ...] = ()
 
 
@@ -132,3 +133,15 @@ class SandboxMetrics:
     sandbox_id: SandboxId
     metrics: tuple[Metric, ...] = ()
     containers: Mapping[ContainerId, tuple[Metric, ...]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identities:
+    """`cgroups` of containers, sandboxes and Pods by their ids, `containers` by their Pods and names.
+
+    `cpu_quotas`: microseconds of CPU in each period, of those that have a limit, by their ids.
+    """
+
+    cgroups: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    containers: Mapping[tuple[Uid, str], ContainerId] = dataclasses.field(default_factory=dict)
+    cpu_quotas: Mapping[str, int] = dataclasses.field(default_factory=dict)

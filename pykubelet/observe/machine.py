@@ -24,6 +24,7 @@ _HUGE_PAGES: Final = re.compile(r"hugepages-(\d+)kB")
 def read(root: Path = Path("/")) -> Machine:
     """The machine as files under `root` describe it."""
     memory = memory_info(root)
+    sockets, physical = _cpus(root)
     return Machine(
         cores=os.cpu_count() or 1,
         memory=memory.get("MemTotal", 0),
@@ -38,6 +39,8 @@ def read(root: Path = Path("/")) -> Machine:
         architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
         max_pids=min(_number(root, "proc/sys/kernel/pid_max"), _number(root, "proc/sys/kernel/threads-max")),
         in_user_namespace=_first(root, "proc/self/uid_map").split() not in (_ALL_IDS, []),
+        physical_cores=physical,
+        sockets=sockets,
     )
 
 
@@ -68,6 +71,14 @@ def memory_info(root: Path = Path("/")) -> dict[str, int]:
         if amount.isdecimal():
             values[name] = int(amount) * (1024 if unit == "kB" else 1)
     return values
+
+
+def _cpus(root: Path) -> tuple[int, int]:
+    """How many sockets there are, and how many cores that are more than another's second thread."""
+    found = set()
+    for topology in root.glob("sys/devices/system/cpu/cpu[0-9]*/topology"):
+        found.add((_read(topology / "physical_package_id"), _read(topology / "core_id")))
+    return len({socket for socket, _ in found}), len(found)
 
 
 def _huge_pages(folder: Path) -> dict[int, int]:

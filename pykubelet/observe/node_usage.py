@@ -32,12 +32,23 @@ class CpuRate:
         return self._rate
 
 
-def cpu(usage: CgroupUsage, rate: CpuRate) -> stats.Cpu:
+def cpu(usage: CgroupUsage, rate: CpuRate, path: str = "/") -> stats.Cpu:
     """A cgroup's CPU."""
-    return stats.Cpu(at=usage.at, core_nanoseconds=usage.cpu, nanocores=rate.of(usage.at, usage.cpu))
+    return stats.Cpu(
+        at=usage.at,
+        core_nanoseconds=usage.cpu,
+        nanocores=rate.of(usage.at, usage.cpu),
+        psi=cgroup_usage.pressure(path, "cpu"),
+    )
 
 
-def memory(usage: CgroupUsage, *, capacity: int | None) -> stats.Memory:
+def io(usage: CgroupUsage, path: str = "/") -> stats.Io | None:
+    """How long a cgroup's processes waited for disks; None where that is not measured."""
+    psi = cgroup_usage.pressure(path, "io")
+    return stats.Io(at=usage.at, psi=psi) if psi is not None else None
+
+
+def memory(usage: CgroupUsage, path: str = "/", *, capacity: int | None) -> stats.Memory:
     """A cgroup's memory; `capacity` is what it may use at most."""
     return stats.Memory(
         at=usage.at,
@@ -47,7 +58,14 @@ def memory(usage: CgroupUsage, *, capacity: int | None) -> stats.Memory:
         rss=usage.rss,
         page_faults=usage.page_faults,
         major_page_faults=usage.major_page_faults,
+        psi=cgroup_usage.pressure(path, "memory"),
     )
+
+
+def swap(usage: CgroupUsage) -> stats.Swap:
+    """A cgroup's swap."""
+    left = max(0, usage.swap_limit - usage.swap) if usage.swap_limit is not None else None
+    return stats.Swap(at=usage.at, available=left, usage=usage.swap)
 
 
 def machine_memory(machine: Machine) -> tuple[CgroupUsage, int]:

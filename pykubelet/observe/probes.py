@@ -35,6 +35,14 @@ class Counted:
     ok: bool
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Took:
+    """How long the answers of one probe took together, in seconds, and how many there were."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
 @dataclasses.dataclass(slots=True)
 class _Probed:
     """One running container with its probes and their tasks."""
@@ -45,12 +53,14 @@ class _Probed:
 
 
 class Probes:
-    """`wake(uid)` is called when a verdict changes; `counts` holds how many answers of each sort there were."""
+    """`wake(uid)` is called when a verdict changes; `counts` holds how many answers of each sort there were, `took`
+    how long those of each probe took (under `ok`, whatever came of them)."""
 
     def __init__(
         self, caller: probe_calls.Caller, recorder: Recorder, *, wake: Callable[[Uid], None], clock: Clock
     ) -> None:
         self.counts: dict[Counted, int] = {}
+        self.took: dict[Counted, Took] = {}
         self._caller = caller
         self._recorder = recorder
         self._wake = wake
@@ -92,6 +102,8 @@ class Probes:
             _stop(one)
         for which in [which for which in self.counts if which.uid == uid]:
             del self.counts[which]
+        for which in [which for which in self.took if which.uid == uid]:
+            del self.took[which]
 
     async def run(self) -> None:
         """Keep the tasks until cancelled; then end them."""
@@ -148,9 +160,10 @@ class Probes:
             await self._clock.sleep(begins)
         count = probe_verdict.START
         while True:
-            due = self._clock.monotonic() + max(probe.period_seconds, 1)
+            asked = self._clock.monotonic()
+            due = asked + max(probe.period_seconds, 1)
             answer = await self._ask(pod, target, kind=kind, probe=probe)
-            self._count(pod, target, kind=kind, ok=answer.ok)
+            self._count(pod, target, kind=kind, ok=answer.ok, seconds=self._clock.monotonic() - asked)
             count = probe_verdict.counted(count, answer.ok)
             verdict = probe_verdict.of(count, probe)
             if verdict is not None:
@@ -179,9 +192,12 @@ class Probes:
         self._tell(pod, target, "Unhealthy", f"{title} probe errored and resulted in unknown state: {unaskable}")
         return probe_calls.Answer(False, unaskable)
 
-    def _count(self, pod: Pod, target: probe_calls.Target, *, kind: str, ok: bool) -> None:
+    def _count(self, pod: Pod, target: probe_calls.Target, *, kind: str, ok: bool, seconds: float) -> None:
         which = Counted(pod.key.namespace, pod.key.name, pod.uid, target.container.name, kind.capitalize(), ok)
         self.counts[which] = self.counts.get(which, 0) + 1
+        whole = dataclasses.replace(which, ok=True)
+        before = self.took.get(whole, Took())
+        self.took[whole] = Took(before.count + 1, before.seconds + seconds)
 
     def _tell(self, pod: Pod, target: probe_calls.Target, reason: str, message: str) -> None:
         self._recorder.event(pod, "Warning", reason, message, container=target.container.name)

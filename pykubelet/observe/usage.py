@@ -1,9 +1,11 @@
 """Gathers what the node and its Pods use, when somebody asks: /stats/summary, metrics, evictions."""
 
 import asyncio
+import contextlib
+import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,12 +30,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where things are: the kubelet's folder, the logs' folder, the cgroup of all Pods."""
+    """Where things are: the kubelet's folder, the logs' folder, the cgroup of all Pods, and that of each."""
 
     node_name: str
     root: Path
     logs: Path
     pods_cgroup: str
+    cgroups: Callable[[], Mapping[Uid, str]] = dict
 
 
 class Usage:
@@ -59,6 +62,8 @@ class Usage:
         self._files: dict[Uid, tuple[float, decided.Files]] = {}
         self._last: tuple[float, told.Summary] | None = None
         self._asking = asyncio.Lock()
+        self.identities = stats.Identities()
+        """Of what was in the last answer."""
 
     async def summary(self) -> told.Summary:
         """All of it, at most a second old. Raises CriError, OSError."""
@@ -88,13 +93,42 @@ class Usage:
 
     async def _gather(self) -> told.Summary:
         measured, (disks, image_use) = await asyncio.gather(self._runtime.list_sandbox_stats(), self.disks())
-        running = [one for one in measured if one.uid]
+        running = await asyncio.to_thread(self._with_swap, [one for one in measured if one.uid])
         await self._measure_files(running)
         now = self._clock.now()
         pods = tuple(
             decided.of_pod(one, self._seen(one.uid), self._files[one.uid][1], disks, now=now) for one in running
         )
         return told.Summary(node=self._node(disks, image_use), pods=pods)
+
+    def _with_swap(self, running: list[stats.SandboxStats]) -> list[stats.SandboxStats]:
+        """The same, with what the runtime does not tell of swap read off the cgroups."""
+        pods = self._place.cgroups()
+        cgroups: dict[str, str] = {**cgroup_usage.below(pods), **{str(uid): path for uid, path in pods.items()}}
+        quotas = ((id_, cgroup_usage.cpu_quota(path)) for id_, path in cgroups.items())
+        self.identities = stats.Identities(
+            cgroups,
+            {(one.uid, c.name): c.id for one in running for c in one.containers},
+            {id_: quota for id_, quota in quotas if quota is not None},
+        )
+        return [
+            dataclasses.replace(
+                one,
+                swap=_without_limit(_swap(pods.get(one.uid))),
+                containers=tuple(
+                    dataclasses.replace(c, swap=c.swap or _swap(cgroups.get(c.id))) for c in one.containers
+                ),
+            )
+            for one in running
+        ]
+
+    async def prime(self) -> None:
+        """Take the first samples of rates, so that the first answer has some."""
+        with contextlib.suppress(OSError):
+            usage, _ = node_usage.machine_memory(self._machine)
+            self._node_rate.of(usage.at, usage.cpu)
+            pods = cgroup_usage.read(self._place.pods_cgroup)
+            self._pods_rate.of(pods.at, pods.cpu)
 
     async def _measure_files(self, running: list[stats.SandboxStats]) -> None:
         now = self._clock.monotonic()
@@ -123,6 +157,7 @@ class Usage:
             system_containers=self._pods(),
             cpu=decided.cpu(node_usage.cpu(usage, self._node_rate)),
             memory=decided.memory(node_usage.memory(usage, capacity=capacity)),
+            io=decided.io(node_usage.io(usage)),
             network=decided.network(node_usage.network()),
             fs=_whole(disks.node, now),
             runtime=told.RuntimeStats(image_fs=image_fs, container_fs=image_fs),
@@ -132,21 +167,35 @@ class Usage:
 
     def _pods(self) -> tuple[told.ContainerStats, ...]:
         """All Pods together, as the one "system container" that has a cgroup of ours."""
+        path = self._place.pods_cgroup
         try:
-            usage = cgroup_usage.read(self._place.pods_cgroup)
+            usage = cgroup_usage.read(path)
         except OSError as error:
-            log.debug("%s: %s", self._place.pods_cgroup, error)
+            log.debug("%s: %s", path, error)
             return ()
         limit = usage.memory_limit if usage.memory_limit is not None else self._machine.memory
         return (
             told.ContainerStats(
                 name="pods",
                 start_time=decided.exact(self._machine.booted_at),
-                cpu=decided.cpu(node_usage.cpu(usage, self._pods_rate)),
-                memory=decided.memory(node_usage.memory(usage, capacity=limit)),
+                cpu=decided.cpu(node_usage.cpu(usage, self._pods_rate, path)),
+                memory=decided.memory(node_usage.memory(usage, path, capacity=limit)),
+                io=decided.io(node_usage.io(usage, path)),
                 swap=told.SwapStats(time=decided.exact(usage.at), swap_usage_bytes=usage.swap),
             ),
         )
+
+
+def _swap(cgroup: str | None) -> stats.Swap | None:
+    try:
+        return node_usage.swap(cgroup_usage.read(cgroup)) if cgroup is not None else None
+    except (OSError, ValueError):
+        return None  # it has just ended
+
+
+def _without_limit(found: stats.Swap | None) -> stats.Swap | None:
+    """A Pod's: what it may use is said of its containers."""
+    return dataclasses.replace(found, available=None) if found is not None else None
 
 
 def _whole(disk: Filesystem, now: dt.datetime) -> told.FsStats:

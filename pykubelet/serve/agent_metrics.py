@@ -82,10 +82,16 @@ class AgentMetrics(Collector):
 
 
 class ProbeMetrics:
-    """The source of /metrics/probes. `counts()` is how many answers there were, by what they are counted under."""
+    """The source of /metrics/probes. `counts()` is how many answers there were, by what they are counted under;
+    `took()` how many there were of each probe and how many seconds they took."""
 
-    def __init__(self, counts: Callable[[], Mapping[tuple[str, str, str, str, str, bool], int]]) -> None:
+    def __init__(
+        self,
+        counts: Callable[[], Mapping[tuple[str, str, str, str, str, bool], int]],
+        took: Callable[[], Mapping[tuple[str, str, str, str, str], tuple[int, float]]],
+    ) -> None:
         self._counts = counts
+        self._took = took
 
     async def text(self) -> bytes:
         """The samples."""
@@ -101,7 +107,17 @@ class ProbeMetrics:
                 "result": "successful" if ok else "failed",
             }
             family.add(count, labels)
-        return exposition.text((family,))
+        return exposition.text((family,)) + self._durations()
+
+    def _durations(self) -> bytes:
+        """A histogram with no bucket but the last, as the genuine kubelet's is."""
+        name = "prober_probe_duration_seconds"
+        lines = [f"# HELP {name} [ALPHA] Duration in seconds for a probe response.", f"# TYPE {name} histogram"]
+        for (namespace, pod, _, container, kind), (count, seconds) in self._took().items():
+            labels = f'container="{container}",namespace="{namespace}",pod="{pod}",probe_type="{kind}"'
+            lines.append(f'{name}_bucket{{{labels},le="+Inf"}} {count}')
+            lines += [f"{name}_sum{{{labels}}} {seconds!r}", f"{name}_count{{{labels}}} {count}"]
+        return "".join(f"{line}\n" for line in lines).encode() if len(lines) > 2 else b""
 
 
 def operation(rpc: str) -> str:

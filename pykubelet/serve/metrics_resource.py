@@ -47,7 +47,7 @@ def _families(found: Summary) -> list[Family]:
 
 
 class _Level:
-    """The three families of node, Pods or containers."""
+    """The families of node, Pods or containers."""
 
     def __init__(self, name: str) -> None:
         self._cpu = Family(
@@ -62,7 +62,13 @@ class _Level:
         self._swap = Family(
             f"{name}_swap_usage_bytes", "gauge", f"[ALPHA] Current {of} in bytes. Reported only on non-windows systems"
         )
-        self.families = (self._cpu, self._memory, self._swap)
+        self._swap_limit = Family(
+            f"{name}_swap_limit_bytes",
+            "gauge",
+            f"[ALPHA] Current amount of the {name} swap limit in bytes. Reported only on non-windows systems",
+        )
+        self._has_limit = name == "container"
+        self.families = (self._cpu, self._memory, self._swap, self._swap_limit)
 
     def add(
         self, labels: Mapping[str, str], cpu: CPUStats | None, memory: MemoryStats | None, swap: SwapStats | None
@@ -74,6 +80,9 @@ class _Level:
             self._memory.add(memory.working_set_bytes, labels, at=memory.time.timestamp())
         if swap is not None and swap.swap_usage_bytes is not None:
             self._swap.add(swap.swap_usage_bytes, labels, at=swap.time.timestamp())
+            if self._has_limit and swap.swap_available_bytes is not None:
+                limit = swap.swap_available_bytes + swap.swap_usage_bytes
+                self._swap_limit.add(limit, labels, at=swap.time.timestamp())
 
 
 def _scrape_error(value: int) -> Family:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pykubelet.model.ids import Uid
 from pykubelet.observe import cgroup_usage, disk_usage
 from pykubelet.observe.node_usage import CpuRate
 
@@ -59,6 +60,24 @@ def test_the_working_set_leaves_out_what_can_be_dropped(tmp_path: Path, make, cp
     found = cgroup_usage.read("/pods", mount=tmp_path)
     assert (found.cpu, found.memory, found.working_set, found.rss, found.swap) == (cpu, 100, 60, 30, 2)
     assert found.memory_limit is None
+
+
+def test_the_cgroups_of_containers_are_found_by_their_ids(tmp_path: Path) -> None:
+    plain, scoped = "a" * 64, "b" * 64
+    for name in (plain, f"cri-containerd-{scoped}.scope", "other"):
+        (tmp_path / "memory/pods/podu1" / name).mkdir(parents=True)
+    found = cgroup_usage.below({Uid("u1"): "/pods/podu1", Uid("u2"): "/pods/podu2"}, mount=tmp_path)
+    assert found == {plain: f"/pods/podu1/{plain}", scoped: f"/pods/podu1/cri-containerd-{scoped}.scope"}
+
+
+def test_pressure_is_read_where_it_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "io").write_text(
+        "some avg10=3.61 avg60=5.48 avg300=5.62 total=75\nfull avg10=0.50 avg60=0 avg300=0 total=7\n"
+    )
+    found = cgroup_usage.pressure("/", "io", machine=tmp_path)
+    assert found is not None
+    assert (found.some.avg10, found.some.total, found.full.avg10, found.full.total) == (3.61, 75, 0.5, 7)
+    assert cgroup_usage.pressure("/pods", "io", mount=tmp_path) is None
 
 
 def test_a_rate_needs_two_samples_some_time_apart() -> None:

@@ -58,7 +58,11 @@ def test_pods_and_calls_are_counted() -> None:
 
 async def test_answers_of_probes_are_counted() -> None:
     counts = {("default", "web", "u1", "app", "Liveness", True): 3}
-    text = (await ProbeMetrics(lambda: counts).text()).decode()
+    took = {("default", "web", "u1", "app", "Liveness"): (3, 0.25)}
+    text = (await ProbeMetrics(lambda: counts, lambda: took).text()).decode()
+    labels = 'container="app",namespace="default",pod="web",probe_type="Liveness"'
+    assert f'prober_probe_duration_seconds_bucket{{{labels},le="+Inf"}} 3\n' in text
+    assert f"prober_probe_duration_seconds_sum{{{labels}}} 0.25\n" in text
     assert (
         'prober_probe_total{container="app",namespace="default",pod="web",pod_uid="u1",probe_type="Liveness",'
         'result="successful"} 3'

@@ -1,0 +1,108 @@
+"""What a node of ours measures has the names and labels of a genuine node's in the same cluster.
+
+What is missing is listed here, with its reason.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e import kube as k
+from tests.e2e.kube import Kube, Manifest
+
+OURS = "n1"
+NOT_TOLD = "the runtime does not tell it, and no cgroup file has it as cadvisor counts it"
+ONLY_V2 = "only cgroup v2 measures it: on v1 the genuine kubelet says 0"
+DISKS = 'of the whole machine alone on cgroup v1 (id="/"), from /proc/diskstats'
+MISSING = {
+    r"cadvisor_version_info": "there is no cadvisor",
+    r"container_fs_(io|reads|writes|read|write|sector)_.*": DISKS,
+    r"container_health_state": "of Docker's health checks: always -1",
+    r"container_memory_(events|file|pgscan|pgsteal|workingset).*": ONLY_V2,
+    r"container_(cpu_cfs_burst|spec_memory_reservation|creation_time|ulimits).*": NOT_TOLD,
+    r"machine_(cpu_books|cpu_drawers|nvm).*": "of mainframes and persistent memory: 0 on all other machines",
+    r"process_start_time_seconds": "of the kubelet itself: at /metrics",
+}
+MISSING_IN_SUMMARY = {
+    r"\.(pods|node\.systemContainers)\[\].*psi.*|.*\[\].*\.io\.time": ONLY_V2,
+}
+
+
+def families(text: str) -> dict[str, frozenset[str]]:
+    """The names of the samples with the labels that all or some of them have."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for line in text.splitlines():
+        if sample := re.match(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ", line):
+            found[sample[1]] |= set(re.findall(r'(\w+)="', sample[2] or ""))
+    return {name: frozenset(labels) for name, labels in found.items()}
+
+
+def paths(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from paths(inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from paths(inner, f"{path}[]")
+    else:
+        yield path
+
+
+def raw(cluster: Kube, node: str, path: str) -> str:
+    return cluster.run("get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}")
+
+
+def busy(name: str, node: str) -> Manifest:
+    """A container with limits, a volume and a probe, so that there is something to tell of each."""
+    work = k.shell("c", "while :; do sleep 0.1; done", resources={"limits": {"memory": "64Mi", "cpu": "200m"}})
+    work["livenessProbe"] = {"exec": {"command": ["true"]}, "periodSeconds": 1}
+    work["volumeMounts"] = [{"name": "e", "mountPath": "/e"}]
+    return k.pod(name, work, nodeName=node, volumes=[{"name": "e", "emptyDir": {}}])
+
+
+@pytest.fixture(scope="module")
+def measured(cluster: Kube, genuine: str) -> Iterator[dict[str, dict[str, str]]]:
+    """What both nodes say at each endpoint, with a Pod on each."""
+    endpoints = ("metrics/resource", "metrics/cadvisor", "metrics/probes", "stats/summary")
+    pods = {node: f"measured-{node}" for node in (OURS, genuine)}
+    cluster.apply(*(busy(name, node) for node, name in pods.items()))
+    try:
+        for node, name in pods.items():
+            cluster.wait_ready(name)
+            # cadvisor looks at a new container after up to 15 s, and takes another look for rates.
+            k.wait_for(
+                lambda node=node, name=name: (
+                    f'pod="{name}"' in raw(cluster, node, "metrics/resource")
+                    and f'pod="{name}"' in raw(cluster, node, "metrics/probes")
+                    and "usageNanoCores" in raw(cluster, node, "stats/summary")
+                ),
+                f"{node} to have measured its Pod",
+                seconds=90,
+            )
+        yield {path: {node: raw(cluster, node, path) for node in pods} for path in endpoints}
+    finally:
+        for name in pods.values():
+            cluster.delete("pod", name, wait=False)
+
+
+@pytest.mark.parametrize("path", ["metrics/resource", "metrics/cadvisor", "metrics/probes"])
+def test_metrics_have_the_names_and_labels_of_a_genuine_node(
+    measured: dict[str, dict[str, str]], genuine: str, path: str
+) -> None:
+    ours, theirs = families(measured[path][OURS]), families(measured[path][genuine])
+    missing = [name for name in theirs.keys() - ours.keys() if not any(re.fullmatch(rule, name) for rule in MISSING)]
+    assert sorted(missing) == []
+    assert sorted(ours.keys() - theirs.keys()) == []
+    assert {name: labels for name, labels in ours.items() if labels != theirs[name]} == {}
+
+
+def test_the_summary_has_the_fields_of_a_genuine_nodes(measured: dict[str, dict[str, str]], genuine: str) -> None:
+    ours, theirs = (set(paths(json.loads(measured["stats/summary"][node]))) for node in (OURS, genuine))
+    missing = [p for p in theirs - ours if not any(re.fullmatch(rule, p) for rule in MISSING_IN_SUMMARY)]
+    assert sorted(missing) == []
+    # A genuine kubelet measures the volumes of a new Pod within a minute.
+    assert sorted(p for p in ours - theirs if not p.startswith(".pods[].volume[]")) == []
