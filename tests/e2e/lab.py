@@ -121,3 +121,13 @@ def power_on(node: Node) -> None:
     node.start("containerd")
     node.start("proxy", wait=False)
     node.start("kubelet", wait=False)
+
+
+def limits(node: Node, uid: str) -> tuple[int, int]:
+    """The limits of a Guaranteed Pod's cgroup: memory in bytes, CPU in microseconds of each period."""
+    root, path = Path("/sys/fs/cgroup"), f"{node.cgroup_root}/kubepods/pod{uid}".lstrip("/")
+    if (root / "memory").is_dir():
+        memory, cpu = root / "memory" / path / "memory.limit_in_bytes", root / "cpu" / path / "cpu.cfs_quota_us"
+    else:
+        memory, cpu = root / path / "memory.max", root / path / "cpu.max"
+    return int(memory.read_text()), int(cpu.read_text().split()[0])
