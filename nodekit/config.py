@@ -68,7 +68,7 @@ class Document(Generic[S]):
         return path in self.places
 
 
-def read(paths: Sequence[Path], wanted: type[S], *, api_version: str, kind: str) -> Document[S]:
+def read(paths: Sequence[Path], wanted: type[S], *, api_version: str | tuple[str, ...], kind: str) -> Document[S]:
     """Read files of one kind, later ones laid over earlier ones. Raises ConfigError when one is not YAML at all.
 
     Other mistakes are in the document's `problems`, for the caller to add its own and raise them together.
@@ -81,7 +81,8 @@ def read(paths: Sequence[Path], wanted: type[S], *, api_version: str, kind: str)
         except yamltree.YamlError as error:
             raise ConfigError([Problem(error.place, "", error.message)]) from error
         problems += [Problem(place, "", f"{name!r} stands twice") for place, name in yamltree.repeated_keys(tree)]
-        problems += _check_kind(tree, api_version=api_version, kind=kind)
+        versions = (api_version,) if isinstance(api_version, str) else api_version
+        problems += _check_kind(tree, api_versions=versions, kind=kind)
         trees.append(tree)
     whole = trees[0]
     for tree in trees[1:]:
@@ -95,15 +96,15 @@ def read(paths: Sequence[Path], wanted: type[S], *, api_version: str, kind: str)
     return Document(settings, reader.places, problems, whole.place)
 
 
-def _check_kind(tree: Tree, *, api_version: str, kind: str) -> list[Problem]:
+def _check_kind(tree: Tree, *, api_versions: tuple[str, ...], kind: str) -> list[Problem]:
     if not isinstance(tree, Table):
         return [Problem(tree.place, "", f"expected a {kind} document, got {config_types.said(tree)}")]
     problems = []
-    for name, wanted in (("apiVersion", api_version), ("kind", kind)):
+    for name, wanted in (("apiVersion", api_versions), ("kind", (kind,))):
         at, value = tree.entries.get(name, (tree.place, None))
-        if not isinstance(value, Scalar) or value.text != wanted:
+        if not isinstance(value, Scalar) or value.text not in wanted:
             got = "it is missing" if value is None else f"got {config_types.said(value)}"
-            problems.append(Problem(at, name, f"expected {wanted}, {got}"))
+            problems.append(Problem(at, name, f"expected {' or '.join(wanted)}, {got}"))
     return problems
 
 

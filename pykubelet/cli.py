@@ -87,6 +87,8 @@ def _parser() -> argparse.ArgumentParser:
         default=Keep.ALL,
         help="what is kept on disk to run Pods again if no API server answers at a start (ours; default: all)",
     )
+    parser.add_argument("--image-credential-provider-config", type=Path, help="a CredentialProviderConfig, or a folder")
+    parser.add_argument("--image-credential-provider-bin-dir", type=Path, help="the programs that it names")
     parser.add_argument("-v", "--v", type=int, default=0, help="how much to log")
     parser.add_argument("--version", action="store_true", help="print the Kubernetes version and exit")
     flags.add(parser)
@@ -108,6 +110,9 @@ def _settings(given: argparse.Namespace) -> tuple[Settings, list[str]]:
 def _options(given: argparse.Namespace, settings: Settings) -> Options:
     if given.kubeconfig is None:
         raise errors.StartupError("--kubeconfig is missing: it says where the API server is and who this node is to it")
+    if (given.image_credential_provider_config is None) != (given.image_credential_provider_bin_dir is None):
+        pair = "--image-credential-provider-config and --image-credential-provider-bin-dir"
+        raise errors.StartupError(f"{pair} need each other: give both, or none")
     return Options(
         node_name=(given.hostname_override or socket.gethostname()).strip().lower(),
         kubeconfig=given.kubeconfig,
@@ -121,6 +126,8 @@ def _options(given: argparse.Namespace, settings: Settings) -> Options:
         verbosity=given.v,
         flags=flags.shown(_parser(), given),
         last_known=given.last_known_state,
+        credential_providers=given.image_credential_provider_config,
+        credential_programs=given.image_credential_provider_bin_dir,
     )
 
 

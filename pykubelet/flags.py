@@ -114,7 +114,7 @@ IGNORED: Final = (
     "cloud-config", "cloud-provider", "contention-profiling", "container-runtime", "enable-controller-attach-detach",
     "event-burst", "event-qps", "eviction-hard", "eviction-soft",
     "exit-on-lock-contention", "feature-gates", "hairpin-mode", "http-check-frequency",
-    "image-credential-provider-bin-dir", "image-credential-provider-config", "image-gc-high-threshold",
+    "image-gc-high-threshold",
     "image-gc-low-threshold", "kernel-memcg-notification", "kube-api-burst", "kube-api-content-type", "kube-api-qps",
     "kube-reserved", "kubelet-cgroups", "local-storage-capacity-isolation", "lock-file", "log-file-max-size",
     "log-flush-frequency", "logging-format", "make-iptables-util-chains", "manifest-url", "max-open-files",

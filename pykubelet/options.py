@@ -27,3 +27,7 @@ class Options:
     verbosity: int = 0
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     last_known: Keep = Keep.ALL
+    credential_providers: Path | None = None
+    """The file, or folder of files, that says which programs give credentials for images."""
+    credential_programs: Path | None = None
+    """The folder of these programs."""

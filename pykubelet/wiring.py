@@ -18,6 +18,8 @@ from pykubelet.act.cgroup_files import CgroupFiles
 from pykubelet.act.cgroups import Cgroups
 from pykubelet.act.container_inputs import Inputs, Node
 from pykubelet.act.containers import ContainerStarter, Reach
+from pykubelet.act.credential_plugins import CredentialPlugins
+from pykubelet.act.credentials import ApiAccounts, ImageCredentials
 from pykubelet.act.executor import Executor
 from pykubelet.act.files import PodFiles
 from pykubelet.act.image_actions import ImageActions
@@ -28,6 +30,8 @@ from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.systemd_slices import SystemdSlices
 from pykubelet.act.user_namespaces import USER_IDS, UserNamespaces, subordinate_ids
+from pykubelet.act.volumes.tokens import Tokens
+from pykubelet.config import credential_providers
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
 from pykubelet.decide import (
@@ -37,7 +41,6 @@ from pykubelet.decide import (
     dns,
     downward,
     pod_status,
-    pull_secrets,
     security,
 )
 from pykubelet.decide.admission import Rejected
@@ -50,11 +53,10 @@ from pykubelet.desired.runtime_classes import RuntimeClasses
 from pykubelet.desired.services import Services
 from pykubelet.desired.static_pods import StaticPods
 from pykubelet.device_wiring import DeviceLoop
-from pykubelet.model import kinds
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime, RuntimeHandler
 from pykubelet.model.pod import Pod
-from pykubelet.model.runtime_config import AuthConfig, DNSConfig
+from pykubelet.model.runtime_config import DNSConfig
 from pykubelet.model.status import PodStatus
 from pykubelet.observe import cri_events, machine
 from pykubelet.observe.probe_calls import Caller
@@ -159,7 +161,10 @@ class PodLoop:
             host_ips=lambda: options.node_ips,
         )
         at_once = 1 if settings.serialize_image_pulls else settings.max_parallel_image_pulls
-        images = ImageActions(Images(image_service, at_once=at_once), events, credentials=self._credentials)
+        credentials = ImageCredentials(
+            self.referenced, node_file=options.root / "config.json", plugins=self._credential_plugins(client, clock)
+        )
+        images = ImageActions(Images(image_service, at_once=at_once), events, credentials=credentials.get)
         unified = cgroups.unified_files(single_process_oom_kill=settings.single_process_oom_kill)
         facts = container_spec.NodeFacts(
             memory_capacity=memory,
@@ -324,10 +329,13 @@ class PodLoop:
             ),
         )
 
-    def _credentials(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
-        namespace = pod.metadata.namespace
-        found = (self.referenced.get_secret(namespace, ref.name) for ref in pod.spec.image_pull_secrets)
-        return pull_secrets.of((secret for secret in found if isinstance(secret, kinds.Secret)), image)
+    def _credential_plugins(self, client: Client, clock: SystemClock) -> CredentialPlugins | None:
+        options = self._options
+        if options.credential_providers is None or options.credential_programs is None:
+            return None
+        providers = credential_providers.load(options.credential_providers, options.credential_programs)
+        accounts = ApiAccounts(client, Tokens(client, now=lambda: clock.now().timestamp()))
+        return CredentialPlugins(providers, options.credential_programs, accounts=accounts, clock=clock)
 
 
 class ServedPods:

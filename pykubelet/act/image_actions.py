@@ -1,8 +1,7 @@
 """Makes sure of an image for one start of a container: pull policy, credentials, events, and what is remembered."""
 
-from collections.abc import Callable
-
 from pykubelet.act import ports
+from pykubelet.act.credential_plugins import Credentials
 from pykubelet.act.images import ALWAYS, NEVER, Images, Pulled
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.errors import PodError
@@ -10,15 +9,12 @@ from pykubelet.model import observed
 from pykubelet.model.actions import EnsureImage
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import ImageState
-from pykubelet.model.runtime_config import AuthConfig
 
 
 class ImageActions:
-    """`credentials(pod, image)` gives what the Pod's pull secrets hold for an image, best first."""
+    """`credentials(pod, image)` gives what the Pod's pull secrets and the node have for an image, best first."""
 
-    def __init__(
-        self, images: Images, recorder: ports.Recorder, *, credentials: Callable[[Pod, str], tuple[AuthConfig, ...]]
-    ) -> None:
+    def __init__(self, images: Images, recorder: ports.Recorder, *, credentials: Credentials) -> None:
         self._images = images
         self._recorder = recorder
         self._credentials = credentials
@@ -64,7 +60,7 @@ class ImageActions:
         name = action.image
         self._tell(pod, action, "Normal", "Pulling", f'Pulling image "{name}"')
         try:
-            pulled = await self._images.pull(name, self._credentials(pod, name))
+            pulled = await self._images.pull(name, await self._credentials(pod, name))
         except PodError as error:
             self._tell(pod, action, "Warning", "Failed", f'Failed to pull image "{name}": {error.message}')
             self._tell(pod, action, "Warning", "Failed", f"Error: {error.reason}")

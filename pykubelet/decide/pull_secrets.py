@@ -40,6 +40,11 @@ def of(secrets: Iterable[Secret], image: str) -> tuple[AuthConfig, ...]:
     return tuple(dict.fromkeys(_auth(server, entry) for server, entry in found))
 
 
+def of_file(text: bytes, image: str) -> tuple[AuthConfig, ...]:
+    """The same from a Docker config.json that lies on the node."""
+    return of([Secret(type=_NEW[0], data={_NEW[1]: text})], image)
+
+
 def _entries(secret: Secret) -> Iterator[tuple[str, _Entry]]:
     try:
         if secret.type == _NEW[0]:

@@ -59,6 +59,10 @@ class ServiceSpec(Object):
     ports: tuple[ServicePort, ...] = ()
 
 
+class ServiceAccount(ApiObject):
+    """A ServiceAccount; its annotations are what is read of it."""
+
+
 class Service(ApiObject):
     """A Service as a Pod's environment sees it."""
 
@@ -74,5 +78,6 @@ class RuntimeClass(ApiObject):
 PODS: Final = Resource(Pod, "v1", "Pod", "pods")
 CONFIG_MAPS: Final = Resource(ConfigMap, "v1", "ConfigMap", "configmaps")
 SECRETS: Final = Resource(Secret, "v1", "Secret", "secrets")
+SERVICE_ACCOUNTS: Final = Resource(ServiceAccount, "v1", "ServiceAccount", "serviceaccounts")
 SERVICES: Final = Resource(Service, "v1", "Service", "services")
 RUNTIME_CLASSES: Final = Resource(RuntimeClass, "node.k8s.io/v1", "RuntimeClass", "runtimeclasses", namespaced=False)

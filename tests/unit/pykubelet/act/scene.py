@@ -121,6 +121,10 @@ class Told:
         return ()
 
 
+async def no_credentials(pod: Pod, image: str) -> tuple[()]:
+    return ()
+
+
 class NoProbes:
     def verdicts(self, uid: Uid) -> dict[object, object]:
         return {}
@@ -215,7 +219,7 @@ class Scene:
         cluster_dns = dns.ClusterDNS()
         isolation = PodIsolation(NoClasses(), UserNamespaces(folder), handlers=lambda: ())
         place = Place(folder / "pods", cluster_dns, lambda: ("198.18.0.11",), isolation)
-        images = ImageActions(Images(self.runtime), told, credentials=lambda pod, image: ())
+        images = ImageActions(Images(self.runtime), told, credentials=no_credentials)
         sandboxes = Sandboxes(self.runtime, told, told, place=place)
         reach = Reach(view=self.view, recorder=told, clock=clock, host_ips=("198.18.0.11",), log_links=folder)
         facts = container_spec.NodeFacts(memory_capacity=1 << 30, security=security.Node())

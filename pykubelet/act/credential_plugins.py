@@ -1,0 +1,145 @@
+"""Asks programs of the node for credentials to pull images with, and keeps the answers as long as they hold."""
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from nodekit.aio.clock import Clock
+from pykubelet.config.credential_providers import Provider, TokenAttributes
+from pykubelet.decide import image_credentials
+from pykubelet.model.pod import Pod
+from pykubelet.model.runtime_config import AuthConfig
+
+TIMEOUT: Final = 60.0
+"""Seconds for one run of a program. Source: execPlugin.ExecPlugin."""
+_SAID: Final = 300
+"""Characters of what a program complained that are logged: nothing that it printed is, as that may be secret."""
+
+log = logging.getLogger(__name__)
+
+
+class Accounts(Protocol):
+    """Service accounts of Pods. Both raise errors whose text says why."""
+
+    async def token(self, pod: Pod, audience: str) -> str: ...
+
+    async def annotations(self, pod: Pod) -> Mapping[str, str]: ...
+
+
+class PluginError(Exception):
+    """A program gave no credentials; says which and why."""
+
+
+class CredentialPlugins:
+    """`programs` is their folder. What fails is logged: the image may be had without it."""
+
+    def __init__(self, providers: tuple[Provider, ...], programs: Path, *, accounts: Accounts, clock: Clock) -> None:
+        self._plugins = tuple(_Plugin(one, programs, accounts=accounts, clock=clock) for one in providers)
+
+    async def get(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
+        """What they give for an image, best first."""
+        found: list[AuthConfig] = []
+        for plugin in self._plugins:
+            try:
+                found += await plugin.get(pod, image)
+            except Exception as error:
+                log.error("no credentials for %s from %s: %s", image, plugin.name, error)
+        return tuple(dict.fromkeys(found))
+
+
+class _Plugin:
+    def __init__(self, provider: Provider, programs: Path, *, accounts: Accounts, clock: Clock) -> None:
+        self.name = provider.name
+        self._provider = provider
+        self._program = programs / provider.name
+        self._accounts = accounts
+        self._clock = clock
+        self._kept: dict[tuple[str, str], tuple[float, image_credentials.Answer]] = {}
+        self._asking: dict[tuple[str, str], asyncio.Task[image_credentials.Answer]] = {}
+
+    async def get(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
+        if not any(image_credentials.matches(pattern, image) for pattern in self._provider.match_images):
+            return ()
+        token, annotations, whose = "", dict[str, str](), ""
+        wanted = self._provider.token_attributes
+        if wanted is not None:
+            account = await self._account(pod, wanted)
+            if account is None:
+                return ()
+            token, annotations, whose = account
+        answer = self._cached(image, whose) or await self._ask(image, whose, token, annotations)
+        return image_credentials.of(answer.auths, image)
+
+    async def _account(self, pod: Pod, wanted: TokenAttributes) -> tuple[str, dict[str, str], str] | None:
+        """A token, annotations, and what an answer may be kept under; None if the program is not to be run."""
+        account = pod.spec.service_account_name
+        if not account:
+            return None if wanted.require_service_account else ("", {}, "")
+        keys = (*wanted.required_service_account_annotation_keys, *wanted.optional_service_account_annotation_keys)
+        has = await self._accounts.annotations(pod) if keys else {}
+        if any(key not in has for key in wanted.required_service_account_annotation_keys):
+            return None
+        chosen = {key: has[key] for key in keys if key in has}
+        token = await self._accounts.token(pod, wanted.service_account_token_audience)
+        told = [pod.metadata.namespace, account, *(f"{key}={chosen[key]}" for key in sorted(chosen))]
+        if wanted.cache_type == "Token":
+            told.append(hashlib.sha256(token.encode()).hexdigest())
+        return token, chosen, "\0".join(told)
+
+    def _cached(self, image: str, whose: str) -> image_credentials.Answer | None:
+        now = self._clock.monotonic()
+        self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
+        for key in (image, image_credentials.registry(image), image_credentials.GLOBAL):
+            if (found := self._kept.get((key, whose))) is not None:
+                return found[1]
+        return None
+
+    async def _ask(
+        self, image: str, whose: str, token: str, annotations: Mapping[str, str]
+    ) -> image_credentials.Answer:
+        """Run the program, or share a run about the same image."""
+        key = (image, whose)
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.create_task(self._run(image, token, annotations), name=self.name)
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        answer = await asyncio.shield(task)
+        holds = answer.holds if answer.holds is not None else self._provider.default_cache_duration or 0.0
+        if holds > 0:
+            self._kept[answer.key, whose] = (self._clock.monotonic() + holds, answer)
+        return answer
+
+    async def _run(self, image: str, token: str, annotations: Mapping[str, str]) -> image_credentials.Answer:
+        version = self._provider.api_version
+        asked = image_credentials.request(image, api_version=version, token=token, annotations=annotations)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._program,
+                *self._provider.args,
+                env={**os.environ, **{one.name: one.value for one in self._provider.env}},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise PluginError(f"{self._program} cannot be run: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                printed, complaint = await process.communicate(asked)
+        except TimeoutError as error:
+            raise PluginError(f"{self._program} has not ended after {TIMEOUT:.0f} s") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            said = complaint.decode(errors="replace").strip()[-_SAID:]
+            raise PluginError(f"{self._program} exited with {process.returncode}: {said or 'it said nothing'}")
+        return image_credentials.read(printed, image, api_version=version)
+
+
+Credentials = Callable[[Pod, str], Awaitable[tuple[AuthConfig, ...]]]

@@ -1,0 +1,58 @@
+"""The credentials an image may be pulled with: the Pod's pull secrets first, then those of the node."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nodekit.kube.client import Client
+from nodekit.objects.meta import Key
+from pykubelet.act import ports
+from pykubelet.act.credential_plugins import CredentialPlugins
+from pykubelet.act.volumes.tokens import Tokens
+from pykubelet.decide import pull_secrets
+from pykubelet.model.kinds import SERVICE_ACCOUNTS, Secret
+from pykubelet.model.pod import Pod
+from pykubelet.model.runtime_config import AuthConfig
+
+_TOKEN_SECONDS = 3600
+
+
+class ImageCredentials:
+    """`node_file` is the node's own Docker config.json, which need not be there; `plugins` are programs, if any."""
+
+    def __init__(self, objects: ports.Objects, *, node_file: Path, plugins: CredentialPlugins | None) -> None:
+        self._objects = objects
+        self._node_file = node_file
+        self._plugins = plugins
+
+    async def get(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
+        """What there is for the image, best first."""
+        namespace = pod.metadata.namespace
+        named = (self._objects.get_secret(namespace, ref.name) for ref in pod.spec.image_pull_secrets)
+        found = list(pull_secrets.of((secret for secret in named if isinstance(secret, Secret)), image))
+        found += pull_secrets.of_file(self._read(), image)
+        if self._plugins is not None:
+            found += await self._plugins.get(pod, image)
+        return tuple(dict.fromkeys(found))
+
+    def _read(self) -> bytes:
+        try:
+            return self._node_file.read_bytes()
+        except OSError:
+            return b"{}"
+
+
+class ApiAccounts:
+    """Service accounts as the API server has them. Both raise ApiError or ContentError."""
+
+    def __init__(self, client: Client, tokens: Tokens) -> None:
+        self._client = client
+        self._tokens = tokens
+
+    async def token(self, pod: Pod, audience: str) -> str:
+        """A token bound to the Pod."""
+        return await self._tokens.get(pod, audience=audience, seconds=_TOKEN_SECONDS)
+
+    async def annotations(self, pod: Pod) -> Mapping[str, str]:
+        """Those of the Pod's account."""
+        account = await self._client.get(SERVICE_ACCOUNTS, Key(pod.metadata.namespace, pod.spec.service_account_name))
+        return account.metadata.annotations
