@@ -115,9 +115,13 @@ def program(cluster: Layout, spec: ClusterSpec, node: NodeSpec, role: str) -> pr
     kind = node.kubelet if role == KUBELET else node.proxy
     genuine = "kubelet" if role == KUBELET else "kube-proxy"
     title = f"py{role}" if kind is Agent.OURS else genuine
+    command = argv(spec, node, role)
+    more = cluster.node(node.name).outside(layout.KUBELET_ARGUMENTS)
+    if command and role == KUBELET and more.exists():
+        command += more.read_text().split()
     return processes.Program(
         name=f"{title} of {node.name}",
-        argv=argv(spec, node, role),
+        argv=command,
         pidfile=cluster.pids / f"{node.name}-{role}",
         log=cluster.node(node.name).logs / f"{role}.log",
         netns=cluster.netns(node.name),

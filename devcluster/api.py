@@ -54,6 +54,11 @@ class Node:
         return self._cluster.spec.primary.node(self.spec.index)
 
     @property
+    def registry(self) -> str:
+        """host:port of the cluster's image registry, as this node reaches it."""
+        return self._cluster.spec.registry
+
+    @property
     def netns(self) -> Path:
         """Its network namespace, for `nsenter --net=`."""
         return netns.path(self._cluster.files.netns(self.name))

@@ -25,6 +25,7 @@ PROXY_KUBECONFIG = Path("/var/lib/kube-proxy/kubeconfig.conf")
 CONTAINERD_CONFIG = NODE_LIB / "containerd.toml"
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 CLIENT_CA = NODE_LIB / "ca.crt"
+KUBELET_ARGUMENTS = NODE_LIB / "kubelet-arguments"  # more of them for this node, one a line
 STATIC_PODS = NODE_LIB / "static-pods"
 
 

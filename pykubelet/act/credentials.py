@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from nodekit.kube.client import Client
 from nodekit.objects.meta import Key
@@ -13,19 +14,28 @@ from pykubelet.model.kinds import SERVICE_ACCOUNTS, Secret
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import AuthConfig
 
+PATIENCE = 30.0
+"""Seconds that a Pod's pull secrets are waited for before a pull goes on without those that are still missing."""
 _TOKEN_SECONDS = 3600
+
+
+class Secrets(ports.Objects, ports.Holder, Protocol):
+    """The Secrets that Pods refer to, and when they have been read (desired.referenced)."""
 
 
 class ImageCredentials:
     """`node_file` is the node's own Docker config.json, which need not be there; `plugins` are programs, if any."""
 
-    def __init__(self, objects: ports.Objects, *, node_file: Path, plugins: CredentialPlugins | None) -> None:
+    def __init__(self, objects: Secrets, *, node_file: Path, plugins: CredentialPlugins | None) -> None:
         self._objects = objects
         self._node_file = node_file
         self._plugins = plugins
 
     async def get(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
         """What there is for the image, best first."""
+        if pod.spec.image_pull_secrets:
+            # Without them the pull would be refused, and the next one come ten seconds later.
+            await self._objects.settled(pod.uid, patience=PATIENCE)
         namespace = pod.metadata.namespace
         named = (self._objects.get_secret(namespace, ref.name) for ref in pod.spec.image_pull_secrets)
         found = list(pull_secrets.of((secret for secret in named if isinstance(secret, Secret)), image))

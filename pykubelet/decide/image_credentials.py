@@ -90,8 +90,7 @@ def read(printed: bytes, image: str, *, api_version: str) -> Answer:
         case _:
             raise ValueError("cacheKeyType is missing: expected Image, Registry or Global")
     auths = tuple(
-        (server, AuthConfig(username=one.username, password=one.password, server_address=server))
-        for server, one in (found.auth or {}).items()
+        (server, AuthConfig(username=one.username, password=one.password)) for server, one in (found.auth or {}).items()
     )
     return Answer(key, duration.parse(found.cache_duration) if found.cache_duration else None, auths)
 

@@ -37,7 +37,7 @@ def of(secrets: Iterable[Secret], image: str) -> tuple[AuthConfig, ...]:
     repository = image_names.repository(image)
     found = [(server, entry) for secret in secrets for server, entry in _entries(secret) if _fits(server, repository)]
     found.sort(key=lambda pair: len(pair[0]), reverse=True)
-    return tuple(dict.fromkeys(_auth(server, entry) for server, entry in found))
+    return tuple(dict.fromkeys(_auth(entry) for _, entry in found))
 
 
 def of_file(text: bytes, image: str) -> tuple[AuthConfig, ...]:
@@ -72,7 +72,8 @@ def _fits(server: str, repository: str) -> bool:
     return not path or name == path or name.startswith(f"{path}/")
 
 
-def _auth(server: str, entry: _Entry) -> AuthConfig:
+def _auth(entry: _Entry) -> AuthConfig:
+    """No server's address goes with them: containerd takes it for a URL, and uses no credentials of another host."""
     username, password = entry.username, entry.password
     if entry.auth:
         with contextlib.suppress(binascii.Error, UnicodeDecodeError):
@@ -82,5 +83,4 @@ def _auth(server: str, entry: _Entry) -> AuthConfig:
         password=password,
         identity_token=entry.identitytoken,
         registry_token=entry.registrytoken,
-        server_address=server,
     )

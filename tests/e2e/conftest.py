@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from devcluster.api import Cluster
+from devcluster.api import Cluster, Node
 from tests.e2e import kube as k
+from tests.e2e import small_node
 from tests.e2e.kube import Kube, Manifest
 from tests.e2e.lab import Registry
 
@@ -53,6 +54,20 @@ def lab() -> Cluster:
 @pytest.fixture(scope="session")
 def registry(lab: Cluster) -> Registry:
     return Registry(lab)
+
+
+@pytest.fixture(scope="session")
+def spare(lab: Cluster, cluster: Kube) -> Iterator[Node]:
+    """A small node of ours, with a configuration of its own, that Pods have to name (tests/e2e/small_node.py)."""
+    command = [sys.executable, "-m", "devcluster", "--name", lab.name, "node"]
+    subprocess.run([*command, "add", small_node.NAME], check=True, timeout=180)
+    try:
+        cluster.run("taint", "node", small_node.NAME, "e2e=spare:NoSchedule", "--overwrite")
+        node = Cluster(lab.name).node(small_node.NAME)
+        small_node.shrink(node)
+        yield node
+    finally:
+        subprocess.run([*command, "remove", small_node.NAME], check=True, timeout=120)
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,8 @@ def user(name: str) -> dict[str, str]:
 def test_which_credentials_are_for_an_image(server: str, image: str, fits: bool) -> None:
     found = pull_secrets.of([secret({server: user("me")})], image)
     assert [(auth.username, auth.password) for auth in found] == ([("me", "secret")] if fits else [])
+    # containerd would use none for a server it does not take for the image's.
+    assert not any(auth.server_address for auth in found)
 
 
 def test_the_most_specific_ones_come_first() -> None:
