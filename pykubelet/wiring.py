@@ -200,6 +200,7 @@ class PodLoop:
                 conditions=self._conditions,
                 closed=self._closed,
                 devices=devices.taken_by,
+                apparmor=machine.has_apparmor(),
             ),
             volumes=volumes,
             devices=devices,

@@ -12,7 +12,8 @@ from pykubelet.model.pod_state import ResizePending
 class NodeAdmission:
     """`node()` is the Node as the API has it, `active()` the Pods that were admitted and have not ended, `staying()`
     those of them that are not ending; `conditions()` what the node is short of (MemoryPressure, ...), `closed()` why
-    nobody may come at all; `devices(pod)` how many devices of each resource a Pod has been given already."""
+    nobody may come at all; `devices(pod)` how many devices of each resource a Pod has been
+    given already; `apparmor`: the machine has it."""
 
     def __init__(
         self,
@@ -23,6 +24,7 @@ class NodeAdmission:
         conditions: Callable[[], frozenset[str]] = frozenset,
         closed: Callable[[], Rejected | None] = lambda: None,
         devices: Callable[[Pod], Mapping[str, int]] = lambda pod: {},
+        apparmor: bool = True,
     ) -> None:
         self._node = node
         self._active = active
@@ -30,11 +32,16 @@ class NodeAdmission:
         self._conditions = conditions
         self._closed = closed
         self._devices = devices
+        self._apparmor = apparmor
 
     def admit(self, pod: Pod) -> Rejected | None:
         """Why the Pod cannot run here; None if it can. While there is no Node yet every Pod may."""
         node = self._node()
-        refused = self._closed() or pressure.refuses(pod, self._conditions())
+        refused = (
+            self._closed()
+            or pressure.refuses(pod, self._conditions())
+            or admission.confinement(pod, apparmor=self._apparmor)
+        )
         if refused is not None:
             return refused
         if node is None or not node.status.allocatable:

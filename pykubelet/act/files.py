@@ -74,12 +74,13 @@ class PodFiles:
         """
         name = _container_mount(pod, container, mount_index)
         target = self.make(pod.uid) / "volume-subpaths" / name / container / str(mount_index)
+        failed = f'failed to prepare subPath for volumeMount "{name}" of container "{container}"'
         try:
             opened = _open_beneath(volume, path)
+        except ConfigError as error:
+            raise ConfigError(f"{failed}: {error}") from error
         except OSError as error:
-            raise ConfigError(
-                f'failed to prepare subPath for volumeMount "{name}" of container "{container}"'
-            ) from error
+            raise ConfigError(failed) from error
         try:
             if target.exists():
                 mount.unmount(target)
@@ -91,9 +92,7 @@ class PodFiles:
             mount.bind(Path(f"/proc/self/fd/{opened}"), target)
         except OSError as error:
             # No detail for the user: it could tell of the node's file system.
-            raise ConfigError(
-                f'failed to prepare subPath for volumeMount "{name}" of container "{container}"'
-            ) from error
+            raise ConfigError(failed) from error
         finally:
             os.close(opened)
         return str(target)

@@ -45,6 +45,22 @@ class Shortage(Rejected):
         return self.requested - (self.capacity - self.used)
 
 
+def confinement(pod: Pod, *, apparmor: bool) -> Rejected | None:
+    """Why a Pod that asks for an AppArmor profile cannot run on a machine without AppArmor.
+
+    Source: K/pkg/security/apparmor/validate.go.
+    """
+    if apparmor:
+        return None
+    of_pod = pod.spec.security_context.app_armor_profile
+    for container in (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers):
+        own = container.security_context.app_armor_profile if container.security_context else None
+        profile = own or of_pod
+        if profile is not None and profile.type != "Unconfined":
+            return Rejected("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
+    return None
+
+
 def of(pod: Pod, node: Node, others: Iterable[Pod], *, is_static: bool = False) -> Rejected | None:
     """Why the Pod cannot run here; None if it can. `others` are the Pods that were admitted and have not ended."""
     found = _unsupported(pod, node)

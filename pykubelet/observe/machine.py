@@ -44,6 +44,11 @@ def read(root: Path = Path("/")) -> Machine:
     )
 
 
+def has_apparmor(root: Path = Path("/")) -> bool:
+    """Whether the kernel confines processes by AppArmor profiles."""
+    return _first(root, "sys/module/apparmor/parameters/enabled").startswith("Y")
+
+
 def thermal_paths(root: Path = Path("/")) -> tuple[str, ...]:
     """The files that tell how hot each CPU gets, from which the load of neighbours can be read."""
     found = root.glob("sys/devices/system/cpu/cpu*/thermal_throttle")

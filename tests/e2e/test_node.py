@@ -72,3 +72,26 @@ def test_who_writes_more_than_allowed_is_evicted(kube: Kube, ours: Manifest) -> 
     conditions = {c["type"]: (c["status"], c.get("reason")) for c in pod["status"]["conditions"]}
     assert conditions["DisruptionTarget"] == ("True", "TerminationByKubelet")
     assert "Evicted" in {event["reason"] for event in kube.events("greedy")}
+
+
+def test_a_pod_that_wants_apparmor_fares_as_on_a_genuine_node(kube: Kube, ours: Manifest, genuine: str) -> None:
+    """On a machine without AppArmor it is refused; with it, it runs."""
+    names = [ours["metadata"]["name"], genuine]
+    kinds = ("RuntimeDefault", "Unconfined")
+    for kind in kinds:
+        profile = {"appArmorProfile": {"type": kind}}
+        kube.apply(
+            *(
+                k.pod(f"{kind.lower()}-{name}", k.container("c", image=k.PAUSE), nodeName=name, securityContext=profile)
+                for name in names
+            )
+        )
+    for kind in kinds:
+
+        def fate(name: str, kind: str = kind) -> tuple[str, str, str] | None:
+            status = kube.get("pod", f"{kind.lower()}-{name}")["status"]
+            found = (status["phase"], status.get("reason", ""), status.get("message", ""))
+            return None if found[0] == "Pending" else found
+
+        ran = [k.wait_for(lambda name=name: fate(name), f"a Pod with {kind} on {name}") for name in names]
+        assert ran[0] == ran[1]

@@ -19,6 +19,7 @@ from pykubelet.model.pod import (
     PodSpec,
     Toleration,
 )
+from tests.unit.pykubelet.decide import pods
 
 ALLOCATABLE = {"cpu": "2", "memory": "4Gi", "pods": "3", "example.org/gpu": "1"}
 
@@ -170,3 +171,28 @@ def test_rejected(asked: Pod, here: Node, others: list[Pod], reason: str, messag
 
 def test_a_static_pod_ignores_taints() -> None:
     assert admission.of(pod(), node(NO_EXECUTE), [], is_static=True) is None
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "of_container", "apparmor", "refused"),
+    [
+        pytest.param(None, None, False, False, id="who asks for none may run"),
+        pytest.param("RuntimeDefault", None, False, True, id="a profile that cannot be enforced keeps it away"),
+        pytest.param("Unconfined", None, False, False, id="to be unconfined needs nothing"),
+        pytest.param("RuntimeDefault", "Unconfined", False, False, id="a container's own word counts"),
+        pytest.param("Unconfined", "Localhost", False, True, id="either way"),
+        pytest.param("RuntimeDefault", None, True, False, id="where it can be enforced it may run"),
+    ],
+)
+def test_apparmor_profiles_need_apparmor(
+    of_pod: str | None, of_container: str | None, apparmor: bool, refused: bool
+) -> None:
+    own = {"securityContext": {"appArmorProfile": {"type": of_container}}} if of_container else {}
+    whole = {"securityContext": {"appArmorProfile": {"type": of_pod}}} if of_pod else {}
+    found = admission.confinement(pods.pod(own, **whole), apparmor=apparmor)
+    assert (found is not None) == refused
+    if found is not None:
+        assert (found.reason, found.message) == (
+            "AppArmor",
+            "Cannot enforce AppArmor: AppArmor is not enabled on the host",
+        )
