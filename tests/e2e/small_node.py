@@ -13,6 +13,8 @@ FULL_MIB = 100
 """What must stay free of its disk."""
 PODS_MIB = 600
 """What all Pods together may use of memory, less what must stay free."""
+PIDS = 100
+"""How many processes each Pod may have."""
 PRIVATE = layout.NODE_LIB / "credentials"
 PASSWORD = "from-a-program"
 CREDENTIALS_PORT = 5002
@@ -63,6 +65,7 @@ def _settings() -> dict[str, Any]:
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": f"{FULL_MIB}Mi"},
         "evictionPressureTransitionPeriod": "5s",
         "imageMinimumGCAge": "1s",
+        "podPidsLimit": PIDS,
         "containerLogMaxSize": "64Ki",
         "containerLogMaxFiles": 5,
         "containerLogMonitorInterval": "3s",

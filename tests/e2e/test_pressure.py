@@ -1,0 +1,148 @@
+"""A node that runs short: who is ended for it, who is kept away, what is cleaned up, and what logs keep.
+
+All of it on a small node; what takes long to be noticed begins first.
+"""
+
+import gzip
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from devcluster.api import Node
+from tests.e2e import kube as k
+from tests.e2e import small_node
+from tests.e2e.kube import Kube, Manifest
+
+TOLERATED = [{"key": "e2e", "operator": "Exists"}]
+LINES = 6000
+SCRATCH = {"name": "d", "emptyDir": {}}
+MOUNTED = [{"name": "d", "mountPath": "/d"}]
+
+
+def here(name: str, container: Manifest, **spec: object) -> Manifest:
+    return k.pod(name, container, nodeName=small_node.NAME, tolerations=TOLERATED, **spec)
+
+
+def filling(name: str, mebibytes: int, volume: Manifest = SCRATCH, **more: object) -> Manifest:
+    script = f"dd if=/dev/zero of=/d/x bs=1M count={mebibytes}; sleep 3600"
+    return here(name, k.shell("c", script, volumeMounts=MOUNTED, **more), volumes=[volume])
+
+
+def talking() -> Manifest:
+    """Prints numbered lines for some seconds, a tenth of a megabyte in every three."""
+    text = "x" * 50
+    count = f'echo "$i {text}"; i=$((i+1)); [ $((i % 500)) = 0 ] && sleep 1'
+    return here("talking", k.shell("c", f"i=0; while [ $i -lt {LINES} ]; do {count}; done; echo done; sleep 3600"))
+
+
+def forking() -> Manifest:
+    start = f"i=0; while [ $i -lt {small_node.PIDS + 50} ]; do sleep 3600 & i=$((i+1)); done"
+    return here("forking", k.shell("c", f"({start}) 2>&1; echo done; sleep 3600"))
+
+
+@pytest.fixture(scope="module")
+def pods(spare: Node, cluster: Kube) -> Iterator[Kube]:
+    """A namespace with the Pods that are looked at last."""
+    kube = Kube(f"e2e-{uuid.uuid4().hex[:8]}")
+    cluster.run("create", "namespace", kube.namespace)
+    try:
+        k.wait_for(lambda: kube.exists("serviceaccount", "default"), "the namespace's service account")
+        limits = {"limits": {"ephemeral-storage": "10Mi"}}
+        kube.apply(talking(), forking(), filling("greedy", 20, resources=limits))
+        yield kube
+    finally:
+        cluster.run("delete", "namespace", kube.namespace, "--wait=false")
+
+
+def condition(cluster: Kube, type_: str) -> str:
+    found = cluster.get("node", small_node.NAME)["status"]["conditions"]
+    return next(one["status"] for one in found if one["type"] == type_)
+
+
+def evicted(pods: Kube, name: str, resource: str) -> None:
+    status = pods.wait_phase(name, "Failed", seconds=90)["status"]
+    assert status["reason"] == "Evicted"
+    assert status["message"].startswith(f"The node was low on resource: {resource}. ")
+    target = next(one for one in status["conditions"] if one["type"] == "DisruptionTarget")
+    assert (target["status"], target["reason"]) == ("True", "TerminationByKubelet")
+
+
+def test_a_pod_has_no_more_processes_than_it_may(pods: Kube) -> None:
+    """The shell that starts too many ends with an error, and its container with it."""
+    said = k.wait_for(lambda: pods.run("logs", "forking"), "the container to have forked what it could")
+    assert re.search("[Cc](an't|annot) fork", said)
+
+
+def test_a_critical_pod_takes_the_place_of_another(pods: Kube) -> None:
+    pods.apply(here("filler", k.container("c", image=k.PAUSE, resources={"requests": {"cpu": "1500m"}})))
+    pods.wait_ready("filler")
+    system = Kube("kube-system")
+    urgent = f"urgent-{pods.namespace}"
+    one = k.container("c", image=k.PAUSE, resources={"requests": {"cpu": "1"}})
+    system.apply(here(urgent, one, priorityClassName="system-node-critical"))
+    try:
+        status = pods.wait_phase("filler", "Failed")["status"]
+        assert (status["reason"], status["message"]) == ("Preempting", "Preempted in order to admit critical pod")
+        system.wait_ready(urgent)
+    finally:
+        system.delete("pod", urgent, wait=False)
+
+
+def test_pods_that_use_too_much_memory_together_lose_the_greediest(pods: Kube, cluster: Kube) -> None:
+    modest = k.container("c", image=k.PAUSE, resources={"requests": {"memory": "10Mi"}})
+    pods.apply(here("modest", modest))
+    pods.wait_ready("modest")
+    memory = {"name": "d", "emptyDir": {"medium": "Memory"}}
+    pods.apply(filling("hog", small_node.PODS_MIB - 60, memory))
+    k.wait_for(lambda: condition(cluster, "MemoryPressure") == "True", "the node to be under pressure", seconds=60)
+    evicted(pods, "hog", "memory")
+    assert k.is_ready(pods.get("pod", "modest"))
+    # Nobody without requests comes while it lasts.
+    if condition(cluster, "MemoryPressure") == "True":
+        pods.apply(here("unwelcome", k.container("c", image=k.PAUSE)))
+        refused = pods.wait_phase("unwelcome", "Failed")["status"]
+        assert (refused["reason"], refused["message"]) == (
+            "Evicted",
+            "Pod was rejected: The node had condition: [MemoryPressure]. ",
+        )
+    k.wait_for(lambda: condition(cluster, "MemoryPressure") == "False", "the pressure to be over", seconds=60)
+
+
+def test_a_full_disk_costs_unused_images_first_and_then_a_pod(pods: Kube, cluster: Kube, spare: Node) -> None:
+    image = "registry.k8s.io/e2e-test-images/nonewprivs:1.4"
+    pods.apply(here("passing", k.container("c", "sleep", "3600", image=image)))
+    pods.wait_ready("passing")
+    # A kubelet looks at its images when it starts and every five minutes; one it has not seen before may stay.
+    spare.restart("kubelet")
+    pods.delete("pod", "passing")
+    assert image in spare.ctr("images", "list", "-q").split()
+    pods.apply(filling("writer", small_node.DISK_MIB - small_node.FULL_MIB + 30))
+    evicted(pods, "writer", "ephemeral-storage")
+    left = spare.ctr("images", "list", "-q").split()
+    assert k.PAUSE in left, "the pinned image of sandboxes is in use for ever"
+    assert image not in left
+    k.wait_for(lambda: condition(cluster, "DiskPressure") == "False", "the pressure to be over", seconds=60)
+
+
+def test_a_container_that_writes_more_than_its_limit_is_ended(pods: Kube) -> None:
+    status = pods.wait_phase("greedy", "Failed", seconds=120)["status"]
+    assert status["reason"] == "Evicted"
+    assert re.search(
+        r"ephemeral local storage usage exceeds the total limit of containers 10Mi|exceeded its local",
+        status["message"],
+    )
+
+
+def test_rotated_logs_lose_no_line_and_are_read_as_one(pods: Kube, spare: Node) -> None:
+    k.wait_for(lambda: pods.run("logs", "talking", "--tail=1").strip() == "done", "all lines to be printed", seconds=60)
+    uid = pods.get("pod", "talking")["metadata"]["uid"]
+    folder = spare.files.pod_logs / f"{pods.namespace}_talking_{uid}" / "c"
+    files = sorted(folder.iterdir())
+    assert len(files) > 2, "it has not been rotated"
+    text = "".join(gzip.decompress(f.read_bytes()).decode() if f.suffix == ".gz" else f.read_text() for f in files)
+    numbers = sorted(int(found) for found in re.findall(r"^\S+ stdout F (\d+) x", text, re.M))
+    assert numbers == list(range(LINES))
+    told = [int(line.split()[0]) for line in pods.run("logs", "talking").splitlines() if line != "done"]
+    assert told == list(range(LINES))
