@@ -88,6 +88,18 @@ def overhead() -> Manifest:
     return k.pod("overhead", k.shell("c", WAIT, resources={"limits": limits}), runtimeClassName="e2e-overhead")
 
 
+def as_a_whole() -> Manifest:
+    """Limits of the Pod, which its containers share."""
+    whole = {"limits": {"memory": "80Mi", "cpu": "300m"}, "requests": {"memory": "80Mi", "cpu": "300m"}}
+    return k.pod("as-a-whole", k.shell("a", WAIT), k.shell("b", WAIT), resources=whole)
+
+
+def strict_groups() -> Manifest:
+    """The image puts user 1000 into group 50000."""
+    context = {"runAsUser": 1000, "supplementalGroups": [60000], "supplementalGroupsPolicy": "Strict"}
+    return k.pod("strict-groups", k.shell("c", f"id -G; {WAIT}", image=k.AGNHOST), securityContext=context)
+
+
 def confined() -> Manifest:
     profile = {"type": "Localhost", "localhostProfile": "e2e-deny-mkdir.json"}
     one = k.shell("c", f"mkdir /tmp/x 2>&1; touch /tmp/y && echo touched; {WAIT}")
@@ -114,7 +126,8 @@ def imageless() -> Manifest:
 
 
 PODS = (
-    sidecars, rules, own_grace, held_back, too_slow, overhead, confined, own_users, host_port, gated, imageless,
+    sidecars, rules, own_grace, held_back, too_slow, overhead, as_a_whole, strict_groups, confined, own_users,
+    host_port, gated, imageless,
 )  # fmt: skip
 
 
@@ -216,6 +229,18 @@ def test_a_runtime_class_adds_its_overhead_to_the_pods_limits(pods: Kube, lab: C
     pod = pods.wait_ready("overhead")
     assert pod["spec"]["overhead"] == {"memory": "32Mi", "cpu": "100m"}
     assert limits(lab.node(NODE), pod["metadata"]["uid"]) == (96 << 20, 30_000)
+
+
+def test_limits_of_the_pod_as_a_whole_hold_it(pods: Kube, lab: Cluster) -> None:
+    pod = pods.wait_ready("as-a-whole")
+    assert limits(lab.node(NODE), pod["metadata"]["uid"]) == (80 << 20, 30_000)
+
+
+def test_groups_of_the_image_are_left_out_where_the_pod_says_so(pods: Kube) -> None:
+    pods.wait_ready("strict-groups")
+    groups = set(pods.run("logs", "strict-groups").split())
+    assert "60000" in groups
+    assert "50000" not in groups
 
 
 def test_a_seccomp_profile_of_the_node_holds(pods: Kube) -> None:
