@@ -126,6 +126,10 @@ SUITE = (
 )
 _KIND = f"github.com/kubernetes-sigs/kind/releases/download/v{versions.KIND}/kind-linux-{_ARCH}"
 KIND = Tool("kind", versions.KIND, "sigs.k8s.io/kind", "sigs.k8s.io/kind", 20, Release(_KIND, f"{_KIND}.sha256sum"))
-TESTS = (_image("sample-device-plugin", "sample-device-plugin"),)
+_METRICS_SERVER = "sigs.k8s.io/metrics-server"
+TESTS = (
+    _image("sample-device-plugin", "sample-device-plugin"),
+    Tool("metrics-server", versions.METRICS_SERVER, _METRICS_SERVER, f"{_METRICS_SERVER}/cmd/metrics-server", 60),
+)
 """What e2e tests of the project's own run."""
 BY_NAME = {tool.name: tool for tool in (*CLUSTER, *IMAGES, *SUITE, *TESTS, KIND)}

@@ -9,6 +9,7 @@ CONTAINERD = "2.4.2"
 CONTAINERD_BEFORE = "2.3.7"  # of the release before, tested too; and the one of DEBIAN
 RUNC = "1.5.2"
 CNI_PLUGINS = "1.9.1"
+METRICS_SERVER = "0.9.0"
 COREDNS = "1.15.0"
 GO = "1.26"
 KIND = "0.33.0"

@@ -1,4 +1,4 @@
-"""What a node of ours measures has the names and labels of a genuine node's in the same cluster.
+"""What a node of ours measures has the names and labels of a genuine node's, and a genuine metrics-server lives on it.
 
 What is missing is listed here, with its reason.
 """
@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from devcluster import binaries, tools
+from devcluster.api import Cluster
+from devcluster.progress import Reporter
 from tests.e2e import kube as k
 from tests.e2e.kube import Kube, Manifest
 
@@ -104,5 +107,119 @@ def test_the_summary_has_the_fields_of_a_genuine_nodes(measured: dict[str, dict[
     ours, theirs = (set(paths(json.loads(measured["stats/summary"][node]))) for node in (OURS, genuine))
     missing = [p for p in theirs - ours if not any(re.fullmatch(rule, p) for rule in MISSING_IN_SUMMARY)]
     assert sorted(missing) == []
-    # A genuine kubelet measures the volumes of a new Pod within a minute.
-    assert sorted(p for p in ours - theirs if not p.startswith(".pods[].volume[]")) == []
+    # A genuine kubelet measures the volumes and processes of a new Pod within a minute.
+    later = (".pods[].volume[]", ".pods[].process_stats")
+    assert sorted(p for p in ours - theirs if not p.startswith(later)) == []
+
+
+NAMESPACE = "kube-system"
+SERVER = "metrics-server"
+
+
+def account_and_rights(name: str) -> list[Manifest]:
+    """What metrics-server's own manifest grants it."""
+    me = {"kind": "ServiceAccount", "name": SERVER, "namespace": NAMESPACE}
+    group = "rbac.authorization.k8s.io"
+
+    def binding(kind: str, suffix: str, role: tuple[str, str]) -> Manifest:
+        return {
+            "apiVersion": f"{group}/v1",
+            "kind": kind,
+            "metadata": {"name": f"{name}:{suffix}", "namespace": NAMESPACE},
+            "roleRef": {"apiGroup": group, "kind": role[0], "name": role[1]},
+            "subjects": [me],
+        }
+
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]},
+    ]
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": SERVER, "namespace": NAMESPACE}},
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": f"{name}:read"}, "rules": rules},
+        binding("ClusterRoleBinding", "read", ("ClusterRole", f"{name}:read")),
+        binding("ClusterRoleBinding", "auth", ("ClusterRole", "system:auth-delegator")),
+        binding("RoleBinding", "reader", ("Role", "extension-apiserver-authentication-reader")),
+    ]
+
+
+@pytest.fixture(scope="module")
+def metrics_server(lab: Cluster, cluster: Kube) -> Iterator[str]:
+    """A genuine metrics-server as a Pod of ours, serving metrics.k8s.io; the binary lies on the node."""
+    program = binaries.resolve(tools.TESTS, Reporter(quiet=True))[SERVER]
+    system = Kube(NAMESPACE)
+    server = k.container(
+        SERVER,
+        "/metrics-server",
+        args=[
+            "--cert-dir=/tmp",
+            "--secure-port=4443",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--kubelet-insecure-tls",
+            "--metric-resolution=10s",
+            "--kubelet-request-timeout=9s",
+        ],
+        volumeMounts=[{"name": "program", "mountPath": "/metrics-server"}],
+        readinessProbe={"httpGet": {"path": "/readyz", "port": 4443, "scheme": "HTTPS"}, "periodSeconds": 1},
+    )
+    volume = {"name": "program", "hostPath": {"path": str(program.resolve()), "type": "File"}}
+    pod = k.pod(SERVER, server, serviceAccountName=SERVER, volumes=[volume], nodeName=OURS)
+    service = k.service(SERVER, port=443, target=4443)
+    registration = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta1.metrics.k8s.io"},
+        "spec": {
+            "group": "metrics.k8s.io",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+            "service": {"name": SERVER, "namespace": NAMESPACE},
+        },
+    }
+    manifests = [*account_and_rights("e2e-metrics"), pod, service, registration]
+    system.apply(*manifests)
+    try:
+        # It has to have asked every node twice, 10 s apart, before it is ready.
+        system.wait_ready(SERVER, seconds=90)
+        yield OURS
+    finally:
+        for made in reversed(manifests):
+            system.run("delete", made["kind"], made["metadata"]["name"], "--wait=false", "--ignore-not-found")
+
+
+def test_a_genuine_metrics_server_lives_on_our_nodes(cluster: Kube, metrics_server: str) -> None:
+    def top(*what: str) -> dict[str, list[str]]:
+        return {line.split()[0]: line.split()[1:] for line in cluster.run("top", *what, "--no-headers").splitlines()}
+
+    nodes = k.wait_for(
+        lambda: top("nodes") if OURS in top("nodes") else None, "kubectl top node to have n1", seconds=60
+    )
+    cpu, share, memory, _ = nodes[OURS]
+    assert re.fullmatch(r"\d+m", cpu)
+    assert re.fullmatch(r"\d+%", share)
+    assert int(memory.removesuffix("Mi")) > 0
+    pods = k.wait_for(lambda: top("pods", "-n", NAMESPACE), "kubectl top pod to have metrics-server itself", seconds=60)
+    assert int(pods[SERVER][1].removesuffix("Mi")) > 5
+
+
+def test_an_autoscaler_scales_by_what_our_nodes_measure(kube: Kube, metrics_server: str) -> None:
+    serving = k.web_deployment("scaled", 1, nodeSelector={"kubernetes.io/hostname": OURS})
+    serving["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"memory": "8Mi"}}
+    target = {"type": "AverageValue", "averageValue": "1Mi"}
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "scaled"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"},
+            "minReplicas": 1,
+            "maxReplicas": 2,
+            "metrics": [{"type": "Resource", "resource": {"name": "memory", "target": target}}],
+        },
+    }
+    kube.apply(serving, scaler)
+    # The first metrics of a Pod come after two scrapes, and the autoscaler looks every 15 s.
+    k.wait_for(lambda: kube.get("deployment", "scaled")["spec"]["replicas"] == 2, "the autoscaler", seconds=120)
+    k.wait_for(lambda: len(kube.ready_pods("app=scaled")) == 2, "both Pods to be Ready")
