@@ -17,7 +17,7 @@ from devcluster.progress import Reporter
 from tests.e2e import kube as k
 from tests.e2e.kube import Kube, Manifest
 
-OURS = "n1"
+OURS = "ours"
 NOT_TOLD = "the runtime does not tell it, and no cgroup file has it as cadvisor counts it"
 ONLY_V2 = "only cgroup v2 measures it: on v1 the genuine kubelet says 0"
 DISKS = 'of the whole machine alone on cgroup v1 (id="/"), from /proc/diskstats'
@@ -68,28 +68,30 @@ def busy(name: str, node: str) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def measured(cluster: Kube, genuine: str) -> Iterator[dict[str, dict[str, str]]]:
-    """What both nodes say at each endpoint, with a Pod on each."""
+def measured(cluster: Kube, ours: Manifest, genuine: str) -> Iterator[dict[str, dict[str, str]]]:
+    """What both nodes say at each endpoint, with a Pod on each; by endpoint, then `OURS` or the genuine node's name."""
     endpoints = ("metrics/resource", "metrics/cadvisor", "metrics/probes", "stats/summary")
-    pods = {node: f"measured-{node}" for node in (OURS, genuine)}
+    name = ours["metadata"]["name"]
+    pods = {node: f"measured-{node}" for node in (name, genuine)}
     cluster.apply(*(busy(name, node) for node, name in pods.items()))
     try:
-        for node, name in pods.items():
-            cluster.wait_ready(name)
+        for node, pod in pods.items():
+            cluster.wait_ready(pod)
             # cadvisor looks at a new container after up to 15 s, and takes another look for rates.
             k.wait_for(
-                lambda node=node, name=name: (
-                    f'pod="{name}"' in raw(cluster, node, "metrics/resource")
-                    and f'pod="{name}"' in raw(cluster, node, "metrics/probes")
+                lambda node=node, pod=pod: (
+                    f'pod="{pod}"' in raw(cluster, node, "metrics/resource")
+                    and f'pod="{pod}"' in raw(cluster, node, "metrics/probes")
                     and "usageNanoCores" in raw(cluster, node, "stats/summary")
                 ),
                 f"{node} to have measured its Pod",
                 seconds=90,
             )
-        yield {path: {node: raw(cluster, node, path) for node in pods} for path in endpoints}
+        keys = {OURS: name, genuine: genuine}
+        yield {path: {key: raw(cluster, node, path) for key, node in keys.items()} for path in endpoints}
     finally:
-        for name in pods.values():
-            cluster.delete("pod", name, wait=False)
+        for pod in pods.values():
+            cluster.delete("pod", pod, wait=False)
 
 
 @pytest.mark.parametrize("path", ["metrics/resource", "metrics/cadvisor", "metrics/probes"])
@@ -144,8 +146,9 @@ def account_and_rights(name: str) -> list[Manifest]:
 
 
 @pytest.fixture(scope="module")
-def metrics_server(lab: Cluster, cluster: Kube) -> Iterator[str]:
+def metrics_server(lab: Cluster, ours: Manifest) -> Iterator[str]:
     """A genuine metrics-server as a Pod of ours, serving metrics.k8s.io; the binary lies on the node."""
+    node = ours["metadata"]["name"]
     program = binaries.resolve(tools.TESTS, Reporter(quiet=True))[SERVER]
     system = Kube(NAMESPACE)
     server = k.container(
@@ -163,7 +166,7 @@ def metrics_server(lab: Cluster, cluster: Kube) -> Iterator[str]:
         readinessProbe={"httpGet": {"path": "/readyz", "port": 4443, "scheme": "HTTPS"}, "periodSeconds": 1},
     )
     volume = {"name": "program", "hostPath": {"path": str(program.resolve()), "type": "File"}}
-    pod = k.pod(SERVER, server, serviceAccountName=SERVER, volumes=[volume], nodeName=OURS)
+    pod = k.pod(SERVER, server, serviceAccountName=SERVER, volumes=[volume], nodeName=node)
     service = k.service(SERVER, port=443, target=4443)
     registration = {
         "apiVersion": "apiregistration.k8s.io/v1",
@@ -183,7 +186,7 @@ def metrics_server(lab: Cluster, cluster: Kube) -> Iterator[str]:
     try:
         # It has to have asked every node twice, 10 s apart, before it is ready.
         system.wait_ready(SERVER, seconds=90)
-        yield OURS
+        yield node
     finally:
         for made in reversed(manifests):
             system.run("delete", made["kind"], made["metadata"]["name"], "--wait=false", "--ignore-not-found")
@@ -194,9 +197,9 @@ def test_a_genuine_metrics_server_lives_on_our_nodes(cluster: Kube, metrics_serv
         return {line.split()[0]: line.split()[1:] for line in cluster.run("top", *what, "--no-headers").splitlines()}
 
     nodes = k.wait_for(
-        lambda: top("nodes") if OURS in top("nodes") else None, "kubectl top node to have n1", seconds=60
+        lambda: found if metrics_server in (found := top("nodes")) else None, "kubectl top node to have it", seconds=60
     )
-    cpu, share, memory, _ = nodes[OURS]
+    cpu, share, memory, _ = nodes[metrics_server]
     assert re.fullmatch(r"\d+m", cpu)
     assert re.fullmatch(r"\d+%", share)
     assert int(memory.removesuffix("Mi")) > 0
@@ -205,7 +208,7 @@ def test_a_genuine_metrics_server_lives_on_our_nodes(cluster: Kube, metrics_serv
 
 
 def test_an_autoscaler_scales_by_what_our_nodes_measure(kube: Kube, metrics_server: str) -> None:
-    serving = k.web_deployment("scaled", 1, nodeSelector={"kubernetes.io/hostname": OURS})
+    serving = k.web_deployment("scaled", 1, nodeSelector={"kubernetes.io/hostname": metrics_server})
     serving["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"memory": "8Mi"}}
     target = {"type": "AverageValue", "averageValue": "1Mi"}
     scaler = {

@@ -107,13 +107,14 @@ def test_a_change_shows_in_volumes_within_a_second(kube: Kube, node: Node) -> No
     assert kube.exec("reader", "cat", "/c/key", "/s/key") == "newnew"
 
 
-def test_a_link_that_a_container_plants_leads_no_sub_path_out_of_its_volume(kube: Kube) -> None:
+def test_a_link_that_a_container_plants_leads_no_sub_path_out_of_its_volume(kube: Kube, ours: Manifest) -> None:
     plant = k.shell("plant", "ln -s /etc /v/out; ln -s ../../.. /v/up; mkdir /v/in; ln -s in /v/fine")
     plant["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
     for name, path in (("out", "out"), ("up", "up/etc"), ("fine", "in/deeper")):
         one = k.shell("c", f"ls /x; {WAIT}", volumeMounts=[{"name": "v", "mountPath": "/x", "subPath": path}])
         volume = {"name": "v", "emptyDir": {}}
-        kube.apply(k.pod(name, one, initContainers=[plant], volumes=[volume], nodeName=NODE))
+        node = ours["metadata"]["name"]
+        kube.apply(k.pod(name, one, initContainers=[plant], volumes=[volume], nodeName=node))
     for name in ("out", "up"):
         waiting = k.wait_for(
             lambda name=name: (
