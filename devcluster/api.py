@@ -187,7 +187,8 @@ class Cluster:
 
     def change(self, member: NodeSpec) -> None:
         """Remember a changed node."""
-        self.spec = self.spec.with_node(member)
+        # Another program may have added nodes since.
+        self.spec = state.need(self.files).with_node(member)
         state.save(self.files, self.spec)
 
     def kubectl(self, *argv: str, stdin: str | None = None, timeout: float = 120) -> str:
