@@ -72,8 +72,9 @@ class Cloud:
         addresses = [node.address for node in self._cluster.nodes()]
         port = spec.get("healthCheckNodePort")
         if spec.get("externalTrafficPolicy") == "Local" and port:
-            return tuple(address for address in addresses if self._healthy(address, port))
-        return tuple(addresses)
+            addresses = [address for address in addresses if self._healthy(address, port)]
+        # A client with session affinity always comes by the same node, as nodes don't know of each other's clients.
+        return tuple(addresses[:1] if spec.get("sessionAffinity") == "ClientIP" else addresses)
 
     def _healthy(self, address: str, port: int) -> bool:
         try:
