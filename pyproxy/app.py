@@ -155,11 +155,11 @@ async def _run(
             sync.wake_all()
             async with Tasks() as inner:
                 inner.start("sync", sync.run)
-                # Told only of what comes after our own first load: that alone would be a notice for every element.
+                # What others do from our first load on has been heard, and is healed from here on.
                 await sync.settled.wait()
                 notifier.ready("the rules stand")
-                await mode.take_over()
                 inner.start("edits", mode.watch, restart=_RESTART)
+                await mode.take_over()
 
         def eligible() -> bool:
             myself = world.myself

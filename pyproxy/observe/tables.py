@@ -22,7 +22,10 @@ _SETTLE: Final = 0.02
 
 
 class Tables:
-    """Tells when a process other than netlink port `own_port` has changed a table of our name."""
+    """Tells when a process other than netlink port `own_port` has changed a table of our name.
+
+    It listens from the start: what happens between our first write and `run` is heard then.
+    """
 
     def __init__(self, own_port: int) -> None:
         self._own_port = own_port
@@ -30,8 +33,8 @@ class Tables:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, wire.NETLINK_NETFILTER)
         self._socket.bind((0, 0))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
         self._socket.setblocking(False)
-        self._listening = False
 
     def subscribe(self, touched: Callable[[], None]) -> None:
         """Be told of each such change."""
@@ -40,36 +43,29 @@ class Tables:
     @contextlib.contextmanager
     def deaf(self) -> Iterator[None]:
         """Hear nothing while the block runs: a large change of our own would be a notice for each of its elements."""
-        if self._listening:
-            self._socket.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, _GROUP)
+        self._socket.setsockopt(_SOL_NETLINK, _DROP_MEMBERSHIP, _GROUP)
         try:
             yield
         finally:
-            if self._listening:
-                self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
+            self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
 
     async def run(self) -> None:
         """Listen until cancelled. What was missed counts as a change."""
         loop = asyncio.get_running_loop()
-        self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
-        self._listening = True
-        try:
-            while True:
-                try:
-                    foreign = self._foreign(await loop.sock_recv(self._socket, 1 << 18))
-                except OSError as error:
-                    if error.errno != errno.ENOBUFS:
-                        raise
-                    foreign = True
-                if foreign:
-                    await asyncio.sleep(_SETTLE)
-                    while self._drain():
-                        pass
-                    log.warning("somebody else has changed table %s: it is written anew", rs.TABLE)
-                    for touched in self._touched:
-                        touched()
-        finally:
-            self._listening = False
+        while True:
+            try:
+                foreign = self._foreign(await loop.sock_recv(self._socket, 1 << 18))
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                foreign = True
+            if foreign:
+                await asyncio.sleep(_SETTLE)
+                while self._drain():
+                    pass
+                log.warning("somebody else has changed table %s: it is written anew", rs.TABLE)
+                for touched in self._touched:
+                    touched()
 
     def _drain(self) -> bool:
         try:
