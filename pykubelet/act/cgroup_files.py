@@ -63,7 +63,7 @@ class CgroupFiles:
         for controller, file, text in _unified(values) if self.unified else _legacy(values):
             target = self.folder(path, controller) / file
             try:
-                target.write_text(text)
+                _write(target, text)
             except FileNotFoundError:
                 log.debug("%s is not there: this kernel has no such limit", target)
 
@@ -96,6 +96,15 @@ class CgroupFiles:
     def folder(self, path: str, controller: str) -> Path:
         """Where a cgroup's files of one controller are."""
         return _inside(self._mount if self.unified else self._mount / controller, path)
+
+
+def _write(target: Path, text: str) -> None:
+    # Asked to make a file that is not there, the kernel says that it is forbidden.
+    descriptor = os.open(target, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _inside(top: Path, path: str) -> Path:

@@ -130,3 +130,11 @@ def test_slices_that_systemd_made_get_every_controller(tmp_path: Path) -> None:
     CgroupFiles(tmp_path).make("/kubepods.slice/kubepods-pod1.slice")
     assert (tmp_path / "cgroup.subtree_control").read_text() == "+hugetlb"
     assert (slice_.parent / "cgroup.subtree_control").read_text() == "+hugetlb"
+
+
+def test_a_value_whose_controller_is_not_there_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("memory\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    CgroupFiles(tmp_path).set("/", Values(memory_limit=MIB, cpu_quota_us=50_000))
+    assert (tmp_path / "memory.max").read_text().startswith(str(MIB))
+    assert not (tmp_path / "cpu.max").exists()
