@@ -9,6 +9,8 @@ from typing import Final, Generic, Protocol, TypeVar
 import matplotlib
 from matplotlib import pyplot
 
+_COLUMNS: Final = 4
+_LEAST: Final = 0.1  # a logarithmic axis has no zero
 _COLOURS: Final = ("#2166ac", "#b2a99a", "#d9d9d9")
 
 
@@ -27,12 +29,16 @@ S = TypeVar("S", bound=Sampled)
 
 @dataclass(frozen=True, slots=True)
 class Figure(Generic[S]):
-    """A row of the table for each size, and with `plot` a panel; `read` gives all its values in a sample."""
+    """A row of the table for each size, and with `plot` a panel; `read` gives all its values in a sample.
+
+    A panel's axis is logarithmic unless `linear`.
+    """
 
     title: str
     read: Callable[[S], Sequence[float]]
     of: Callable[[Sequence[float]], float] = statistics.median
     plot: str = ""
+    linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,14 @@ class Paper(Generic[S]):
         """Ascending."""
         return sorted({sample.size for sample in self.samples})
 
+    def write(self, out: Path, *, docs: Path | None, name: str, how: str) -> None:
+        """OUT.md gets the table, OUT.svg the plots; with `docs` its benchmarks.md has both, at the marks of `name`."""
+        out.with_suffix(".md").write_text(self.table() + "\n")
+        self.plot(out.with_suffix(".svg"))
+        if docs is not None:
+            put(docs / "benchmarks.md", name=name, text=f"{how}\n\n![plots]({name}.svg)\n\n{self.table()}")
+            (docs / f"{name}.svg").write_bytes(out.with_suffix(".svg").read_bytes())
+
     def table(self) -> str:
         """A row for each size and figure that was measured."""
         ours, genuine, *floors = self.sides
@@ -70,7 +84,7 @@ class Paper(Generic[S]):
                 rows.append([*first, *floor])
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
-    def plot(self, path: Path, *, columns: int) -> None:
+    def plot(self, path: Path) -> None:
         """A panel for each figure with a `plot`, with the ratio ours/genuine below each size."""
         matplotlib.use("svg")
         # Text stays text, and equal figures make equal files.
@@ -78,10 +92,9 @@ class Paper(Generic[S]):
             {"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 9, "font.family": "sans-serif"}
         )
         panels = [figure for figure in self.figures if figure.plot]
-        rows = -(-len(panels) // columns)
-        drawing, axes = pyplot.subplots(
-            rows, columns, figsize=(3.5 * columns, 3 * rows), layout="constrained", squeeze=False
-        )
+        rows = -(-len(panels) // _COLUMNS)
+        size = (3.5 * _COLUMNS, 3 * rows)
+        drawing, axes = pyplot.subplots(rows, _COLUMNS, figsize=size, layout="constrained", squeeze=False)
         for axis, figure in zip(axes.flat, panels, strict=False):
             self._panel(axis, figure)
         for axis in axes.flat[len(panels) :]:
@@ -94,14 +107,18 @@ class Paper(Generic[S]):
         sizes = [size for size in self.sizes if self.value(figure, self.sides[0], size) is not None]
         width = 0.8 / len(self.sides)
         for side, who in enumerate(self.sides):
-            values = [self.value(figure, who, size) or 0 for size in sizes]
+            values = [self.value(figure, who, size) for size in sizes]
+            heights = [value or 0 if figure.linear else max(value or 0, _LEAST) for value in values]
             places = [index + (side - (len(self.sides) - 1) / 2) * width for index in range(len(sizes))]
-            bars = axis.bar(places, values, width * 0.95, color=_COLOURS[side], label=who)
-            axis.bar_label(bars, [_text(value) if value else "" for value in values], fontsize=7, padding=1)
+            bars = axis.bar(places, heights, width * 0.95, color=_COLOURS[side], label=who)
+            axis.bar_label(bars, [_text(value) for value in values], fontsize=7, padding=1)
         cells = [(self.value(figure, self.sides[0], s), self.value(figure, self.sides[1], s)) for s in sizes]
         ticks = [f"{size:,}\n{_ratio(*cell, '{}x')}" for size, cell in zip(sizes, cells, strict=True)]
         axis.set_xticks(range(len(sizes)), ticks, fontsize=8)
         axis.set_title(figure.plot, fontsize=10)
+        if not figure.linear:
+            axis.set_yscale("log")
+            axis.set_ylim(bottom=_LEAST)
         axis.margins(y=0.15)
         axis.spines[["top", "right"]].set_visible(False)
 
@@ -116,7 +133,7 @@ def put(page: Path, *, name: str, text: str) -> None:
 
 
 def _ratio(ours: float | None, other: float | None, form: str = "{}") -> str:
-    return form.format(f"{ours / other:.2f}") if ours is not None and other else ""
+    return form.format(f"{ours / other:.2g}") if ours is not None and other else ""
 
 
 def _text(value: float | None) -> str:

@@ -24,7 +24,6 @@ from devcluster.api import Cluster
 from nodekit.kube import auth
 from nodekit.kube.client import Client
 from nodekit.kube.transport import Transport
-from tests.bench import paper
 from tests.bench.paper import Figure, Paper
 from tests.bench.pods.floor import FLOOR, Floor
 from tests.bench.pods.measure import Agent, Sample
@@ -36,15 +35,23 @@ FIGURES: Final[tuple[Figure[Sample], ...]] = (
         "create -> Running, median Pod (s)",
         lambda s: [statistics.median(s.running)],
         plot="create -> Running, median Pod, s",
+        linear=True,
     ),
-    Figure("create -> Running, all (s)", lambda s: s.running[-1:], plot="create -> Running, all, s"),
+    Figure("create -> Running, all (s)", lambda s: s.running[-1:], plot="create -> Running, all, s", linear=True),
     Figure(
-        "delete -> gone, median Pod (s)", lambda s: [statistics.median(s.gone)], plot="delete -> gone, median Pod, s"
+        "delete -> gone, median Pod (s)",
+        lambda s: [statistics.median(s.gone)],
+        plot="delete -> gone, median Pod, s",
+        linear=True,
     ),
-    Figure("delete -> gone, all (s)", lambda s: s.gone[-1:], plot="delete -> gone, all, s"),
-    Figure("death of a container -> Failed (s)", lambda s: s.exits, plot="death of a container -> Failed, s"),
-    Figure("agent CPU per start (ms)", lambda s: [c * 1000 for c in s.cpu], plot="agent CPU per start, ms"),
-    Figure("agent RSS (MiB)", lambda s: s.rss, plot="agent RSS, MiB"),
+    Figure("delete -> gone, all (s)", lambda s: s.gone[-1:], plot="delete -> gone, all, s", linear=True),
+    Figure(
+        "death of a container -> Failed (s)", lambda s: s.exits, plot="death of a container -> Failed, s", linear=True
+    ),
+    Figure(
+        "agent CPU per start (ms)", lambda s: [c * 1000 for c in s.cpu], plot="agent CPU per start, ms", linear=True
+    ),
+    Figure("agent RSS (MiB)", lambda s: s.rss, plot="agent RSS, MiB", linear=True),
     Figure("agent CPU, Pods just running (cores)", lambda s: s.cores),
 )
 
@@ -79,19 +86,12 @@ def line(sample: Sample) -> str:
     return told + "".join(f"; {cores:.4f} cores steady, {sample.rss[0]:.0f} MiB" for cores in sample.cores)
 
 
-def write(samples: list[Sample], out: Path, *, rounds: int, docs: Path | None) -> None:
-    made = Paper(samples, FIGURES, (OURS, GENUINE, FLOOR), "Pods at once")
-    out.with_suffix(".md").write_text(made.table() + "\n")
-    made.plot(out.with_suffix(".svg"), columns=4)
-    if docs is not None:
-        loads = [sample.load for sample in samples]
-        how = (
-            f"Measured on {datetime.date.today()}, medians of {rounds} alternating rounds on {os.cpu_count()} cores; "
-            f"1-minute load of the machine {min(loads):.1f} to {max(loads):.1f}, the bench's own included."
-        )
-        text = f"{how}\n\n![plots](bench-pods.svg)\n\n{made.table()}"
-        paper.put(docs / "benchmarks.md", name="bench", text=text)
-        (docs / "bench-pods.svg").write_bytes(out.with_suffix(".svg").read_bytes())
+def how(samples: list[Sample], rounds: int) -> str:
+    loads = [sample.load for sample in samples]
+    return (
+        f"Measured on {datetime.date.today()}, medians of {rounds} alternating rounds on {os.cpu_count()} cores; "
+        f"1-minute load of the machine {min(loads):.1f} to {max(loads):.1f}, the bench's own included."
+    )
 
 
 def main() -> int:
@@ -115,7 +115,8 @@ def main() -> int:
         options.out.with_suffix(".json").write_text(json.dumps([dataclasses.asdict(one) for one in samples]))
 
     asyncio.run(measure(options, keep))
-    write(samples, options.out, rounds=options.rounds, docs=options.docs)
+    made = Paper(samples, FIGURES, (OURS, GENUINE, FLOOR), "Pods at once")
+    made.write(options.out, docs=options.docs, name="bench", how=how(samples, options.rounds))
     print(options.out.with_suffix(".md").read_text())
     return 0
 

@@ -21,7 +21,7 @@ _QUIET_CHANGES: Final = 5
 class Sample:
     """One proxy at one size in one round; seconds, MiB, connections a second."""
 
-    proxy: str
+    who: str
     size: int
     cold: float
     cold_cpu: float
