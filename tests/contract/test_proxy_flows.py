@@ -1,5 +1,6 @@
 """Connections that were there before a change: what the sync loop makes conntrack forget, seen by their clients."""
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -12,8 +13,10 @@ import pytest
 from nodekit.aio.clock import SystemClock
 from nodekit.objects.meta import Key
 from pyproxy.act.conntrack.flows import Conntrack
+from pyproxy.act.nftables.writer import Writer
 from pyproxy.act.sync import Sync
 from pyproxy.decide import chains, topology
+from pyproxy.decide.ruleset import Ruleset
 from pyproxy.model.address import Address, Family
 from pyproxy.model.ports import Endpoint, PortName, Protocol, ServicePort
 from tests.contract import sctp
@@ -44,9 +47,10 @@ class Cluster:
     def restart(self) -> None:
         """Another loop, that knows nothing of what was."""
         family = self.node.plan.family
-        self.sync = Sync(self, self.node.kernel, families=[family], clock=SystemClock(), conntrack=self.conntrack)
+        writer = Writer(self.node.kernel)
+        self.sync = Sync(self, writer, Ruleset, families=[family], clock=SystemClock(), conntrack=self.conntrack)
         self.sync.on_forgotten(self._count)
-        self.sync.sync()
+        asyncio.run(self.sync.sync())
         self.forgotten = 0
 
     def serve(self, *backends: str, **fields: object) -> None:
@@ -63,7 +67,7 @@ class Cluster:
 
     def _bring(self) -> None:
         self.sync.wake(SERVICE)
-        self.sync.sync()
+        asyncio.run(self.sync.sync())
 
     def _count(self, family: Family, seconds: float, flows: int) -> None:
         self.forgotten += flows
