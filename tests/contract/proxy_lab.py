@@ -142,6 +142,10 @@ class Lab:
             except OSError as error:
                 return type(error).__name__
 
+    def forget_flows(self) -> None:
+        """Have only new connections from here on: the kernel may give a client a port that an earlier one had."""
+        self._in(NODE, "conntrack", "-F")
+
     def _make(self, host: str) -> None:
         netns.create(self.name(host))
         self.stack.callback(netns.remove, self.name(host))
@@ -287,6 +291,8 @@ class AnyNode(abc.ABC):
         self.ruleset.put(port.name, programs.build(port, choice, before=before))
         self.change = self.ruleset.take()
         self.write(self.change)
+        if protocol is not Protocol.TCP:
+            self.lab.forget_flows()  # as the sync loop does
         return port
 
     def call(self, host: str, address: str, port: int = 80, *, over: Protocol = Protocol.TCP) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
@@ -95,9 +94,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(node: Node) -> Iterator[Cluster]:
-    # Without flows of other cases: the kernel may give this client a port that one of theirs had.
-    command = ["ip", "netns", "exec", node.lab.name(NODE), "conntrack", "-F"]
-    subprocess.run(command, check=True, capture_output=True)
+    node.lab.forget_flows()
     conntrack = Conntrack(node.lab.name(NODE))
     try:
         yield Cluster(node, conntrack)
