@@ -1,6 +1,6 @@
 """A registry that wants a password, in front of the cluster's own: notes each request, and takes its time.
 
-Run as a program inside the control plane's network: PORT=PASSWORD... UPSTREAM LOG.
+Run as a program inside the control plane's network: PORT=PASSWORD... UPSTREAM LOG. It prints a line once it listens.
 """
 
 import base64
@@ -74,6 +74,7 @@ def main() -> None:
     Handler.upstream, Handler.log = upstream, Path(log)
     host = upstream.rpartition(":")[0].strip("[]")
     servers = [ThreadingHTTPServer((host, port), Handler) for port in Handler.passwords]
+    print("listening", flush=True)
     for server in servers[1:]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     servers[0].serve_forever()

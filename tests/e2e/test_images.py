@@ -46,12 +46,14 @@ def private(lab: Cluster, spare: Node, tmp_path_factory: pytest.TempPathFactory)
         small_node.trust(spare, registry)
     ports = [f"{SECRET_PORT}={SECRET_PASSWORD}", f"{small_node.CREDENTIALS_PORT}={small_node.PASSWORD}"]
     program = [sys.executable, private_registry.__file__, *ports, lab.spec.registry, str(found.log)]
-    process = subprocess.Popen(["nsenter", f"--net={lab.netns}", *program], stdin=subprocess.DEVNULL)
-    try:
-        yield found
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    command = ["nsenter", f"--net={lab.netns}", *program]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"listening\n"
+            yield found
+        finally:
+            process.terminate()
 
 
 @pytest.fixture
