@@ -23,7 +23,7 @@ STEADY: Final = 100
 _CPUCLOCK_SCHED: Final = 2
 _LIMIT: Final = 240.0
 _STEADY_SECONDS: Final = 30.0
-_EXITS: Final = 5
+_EXITS: Final = 2
 
 
 class _Status(base.Object):
