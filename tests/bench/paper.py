@@ -1,6 +1,9 @@
 """What a bench writes: a Markdown table of medians with ratios, bar plots (SVG), and both within a page of docs/."""
 
+import datetime
+import os
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,11 @@ class Sampled(Protocol):
 
     @property
     def size(self) -> int: ...
+
+    @property
+    def load(self) -> float:
+        """Of the machine, over the minute before."""
+        ...
 
 
 S = TypeVar("S", bound=Sampled)
@@ -61,13 +69,22 @@ class Paper(Generic[S]):
         """Ascending."""
         return sorted({sample.size for sample in self.samples})
 
-    def write(self, out: Path, *, docs: Path | None, name: str, how: str) -> None:
+    def write(self, out: Path, *, docs: Path | None, name: str) -> None:
         """OUT.md gets the table, OUT.svg the plots; with `docs` its benchmarks.md has both, at the marks of `name`."""
         out.with_suffix(".md").write_text(self.table() + "\n")
         self.plot(out.with_suffix(".svg"))
         if docs is not None:
-            put(docs / "benchmarks.md", name=name, text=f"{how}\n\n![plots]({name}.svg)\n\n{self.table()}")
+            put(docs / "benchmarks.md", name=name, text=f"{self.how()}\n\n![plots]({name}.svg)\n\n{self.table()}")
             (docs / f"{name}.svg").write_bytes(out.with_suffix(".svg").read_bytes())
+
+    def how(self) -> str:
+        """When, how often and at what load it was measured."""
+        rounds = max(Counter((sample.who, sample.size) for sample in self.samples).values())
+        loads = [sample.load for sample in self.samples]
+        return (
+            f"Measured on {datetime.date.today()}, medians of rounds that alternate: {rounds}; {os.cpu_count()} cores, "
+            f"1-minute load of the machine {min(loads):.1f} to {max(loads):.1f}, the bench's own included."
+        )
 
     def table(self) -> str:
         """A row for each size and figure that was measured."""

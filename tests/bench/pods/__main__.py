@@ -11,9 +11,7 @@ OUT.md and the plots to OUT.svg; with --docs the table also into that folder's b
 import argparse
 import asyncio
 import dataclasses
-import datetime
 import json
-import os
 import statistics
 import sys
 from collections.abc import Awaitable, Callable
@@ -86,14 +84,6 @@ def line(sample: Sample) -> str:
     return told + "".join(f"; {cores:.4f} cores steady, {sample.rss[0]:.0f} MiB" for cores in sample.cores)
 
 
-def how(samples: list[Sample], rounds: int) -> str:
-    loads = [sample.load for sample in samples]
-    return (
-        f"Measured on {datetime.date.today()}, medians of {rounds} alternating rounds on {os.cpu_count()} cores; "
-        f"1-minute load of the machine {min(loads):.1f} to {max(loads):.1f}, the bench's own included."
-    )
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ours", default="n1")
@@ -116,7 +106,7 @@ def main() -> int:
 
     asyncio.run(measure(options, keep))
     made = Paper(samples, FIGURES, (OURS, GENUINE, FLOOR), "Pods at once")
-    made.write(options.out, docs=options.docs, name="bench", how=how(samples, options.rounds))
+    made.write(options.out, docs=options.docs, name="bench")
     print(options.out.with_suffix(".md").read_text())
     return 0
 

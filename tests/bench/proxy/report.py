@@ -1,9 +1,6 @@
 """Samples as a table and as plots. Figures are medians (or 99th percentiles) over the samples of all rounds."""
 
-import datetime
-import os
 import statistics
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -60,13 +57,4 @@ def line(sample: Sample) -> str:
 def write(samples: Sequence[Sample], out: Path, *, docs: Path | None) -> None:
     """The table and the plots at OUT.md and OUT.svg; in `docs` both within benchmarks.md, between its marks."""
     made = Paper(samples, FIGURES, PROXIES, "Services of 3 endpoints")
-    made.write(out, docs=docs, name="bench-proxy", how=_how(samples))
-
-
-def _how(samples: Sequence[Sample]) -> str:
-    rounds = max(Counter((sample.who, sample.size) for sample in samples).values())
-    loads = [sample.load for sample in samples]
-    return (
-        f"Measured on {datetime.date.today()}, rounds: {rounds}; {os.cpu_count()} cores, "
-        f"which other work loaded too: 1-minute load {min(loads):.1f} to {max(loads):.1f}."
-    )
+    made.write(out, docs=docs, name="bench-proxy")
