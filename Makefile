@@ -31,11 +31,11 @@ check: venv ## Format, lint, types, import layers and unit tests; under a minute
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/pytest -q
+	$(VENV)/bin/pytest -q -n auto
 
 .PHONY: contract
 contract: venv ## The same cases against fakes and real components: containerd, an API server (root, 2 min)
-	@$(VENV)/bin/pytest -q tests/contract $(ARGS)
+	@$(VENV)/bin/pytest -q tests/contract -n 3 --dist loadfile $(ARGS)
 
 .PHONY: protos
 protos: venv ## Generate the modules from cri_protos/*.proto and plugin_protos/*.proto

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import weakref
 from asyncio import sslproto
 from collections.abc import AsyncIterator
 from typing import Any, Final, Self
@@ -35,6 +36,8 @@ _KEEP_ALIVE: Final = 80
 # A server that asks for patience is given it this often, and never for longer than this at once.
 _PATIENCE: Final = 3
 _LONGEST_PATIENCE: Final = 10.0
+# The loop tells a connection that it ended in its next round, and the layers above it one round later each.
+_ROUNDS_TO_CLOSE: Final = 20
 # asyncio keeps a read buffer of 256 KiB for each TLS connection, and a node has a connection for each ConfigMap and
 # Secret that it watches: 200 watches hold 64 MiB so, and 20 MiB with this. A TLS record has 16 KiB at most.
 _TLS_BUFFER: Final = 32 * 1024
@@ -53,6 +56,8 @@ class Transport:
         self._back = asyncio.Event()
         self._streams: set[tuple[str, aiohttp.ClientResponse]] = set()
         self._returning: asyncio.Task[None] | None = None
+        # Of the connections that stand, and of some that are closed.
+        self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     @property
     def server(self) -> str:
@@ -62,7 +67,7 @@ class Transport:
     async def __aenter__(self) -> Self:
         sslproto.SSLProtocol.max_size = _TLS_BUFFER
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, socket_factory=_socket),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, socket_factory=self._socket),
             # Compression costs both sides more time than a node's network does.
             headers={"User-Agent": self._user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -76,6 +81,22 @@ class Transport:
             await asyncio.wait([self._returning])
         if self._session is not None:
             await self._session.close()
+        await self._cut()
+
+    async def _cut(self) -> None:
+        """End connections of requests that were given up: they wait for TLS's goodbye, and the loop may end before."""
+        for one in self.sockets:
+            with contextlib.suppress(OSError):  # it is closed, or its peer is gone
+                one.shutdown(socket.SHUT_RDWR)
+        for _ in range(_ROUNDS_TO_CLOSE):
+            if all(one.fileno() < 0 for one in self.sockets):
+                break
+            await asyncio.sleep(0)
+
+    def _socket(self, address: tuple[Any, ...]) -> socket.socket:
+        made = _socket(address)
+        self.sockets.add(made)
+        return made
 
     async def reached(self) -> None:
         """Wait until a server answers after none did."""

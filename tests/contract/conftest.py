@@ -6,6 +6,7 @@ containerd are skipped.
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import io
 import json
@@ -14,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -254,6 +256,13 @@ def clean(daemon: Containerd) -> None:
     shutil.rmtree(daemon.folder, ignore_errors=True)
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder for sockets, whose paths may have 107 characters at most: pytest's own are nearly as long."""
+    with tempfile.TemporaryDirectory(prefix="ct-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="module")
 def lab() -> Iterator[proxy_lab.Lab]:
     with contextlib.ExitStack() as stack:
@@ -310,3 +319,10 @@ def any_node(request: pytest.FixtureRequest, lab: proxy_lab.Lab) -> Iterator[pro
         node.remove()
     finally:
         kernel.close()
+
+
+@pytest.fixture(autouse=True)
+def leaks_are_told_by_who_made_them() -> Iterator[None]:
+    """A connection left open is noticed when it is collected, which would be in some later case."""
+    yield
+    gc.collect()

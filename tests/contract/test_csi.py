@@ -91,8 +91,8 @@ def _names(driver: Running) -> list[str]:
     return [call["call"] for call in driver.calls()]
 
 
-async def test_a_driver_is_found_by_its_socket_and_missed_when_it_goes(tmp_path: Path) -> None:
-    async with world(tmp_path) as (there, driver):
+async def test_a_driver_is_found_by_its_socket_and_missed_when_it_goes(short_path: Path) -> None:
+    async with world(short_path) as (there, driver):
         assert there.plugins.nodes()[NAME].node_id == "node-1"
         assert there.plugins.nodes()[NAME].topology == {"topology.test.csi/node": "here"}
         async with asyncio.timeout(5):
@@ -106,15 +106,15 @@ async def test_a_driver_is_found_by_its_socket_and_missed_when_it_goes(tmp_path:
         assert there.plugins.gone == {NAME}
 
 
-async def test_a_volume_is_staged_once_and_goes_with_its_last_pod(tmp_path: Path) -> None:
-    async with world(tmp_path) as (there, driver):
+async def test_a_volume_is_staged_once_and_goes_with_its_last_pod(short_path: Path) -> None:
+    async with world(short_path) as (there, driver):
         first = await there.volumes.mount(there.slot("a", securityContext={"fsGroup": 2000}), PLAIN)
         (first / "file").write_text("kept")
         second = await there.volumes.mount(there.slot("b"), PLAIN)
         assert (second / "file").read_text() == "kept"
         assert first.stat().st_gid == 2000
         again = await there.volumes.mount(there.slot("a"), PLAIN)
-        assert again == first == tmp_path / "pods/a/volumes/kubernetes.io~csi/pv-1/mount"
+        assert again == first == short_path / "pods/a/volumes/kubernetes.io~csi/pv-1/mount"
 
         await there.volumes.unmount(there.folder("a"))
         assert "NodeUnstageVolume" not in _names(driver)
@@ -122,12 +122,12 @@ async def test_a_volume_is_staged_once_and_goes_with_its_last_pod(tmp_path: Path
         assert (second / "file").read_text() == "kept"
         await there.volumes.unmount(there.folder("b"))
         assert _names(driver)[-2:] == ["NodeUnpublishVolume", "NodeUnstageVolume"]
-        assert list((tmp_path / "plugins/kubernetes.io/csi" / NAME).iterdir()) == []
+        assert list((short_path / "plugins/kubernetes.io/csi" / NAME).iterdir()) == []
         await there.volumes.unmount(there.folder("b"))
 
 
-async def test_a_pods_own_volume_is_told_of_its_pod_and_not_staged(tmp_path: Path) -> None:
-    async with world(tmp_path, pod_info_on_mount=True, volume_lifecycle_modes=("Ephemeral",)) as (there, driver):
+async def test_a_pods_own_volume_is_told_of_its_pod_and_not_staged(short_path: Path) -> None:
+    async with world(short_path, pod_info_on_mount=True, volume_lifecycle_modes=("Ephemeral",)) as (there, driver):
         wanted = Wanted(driver=NAME, handle="csi-x", name="data", attributes={"size": "1"})
         await there.volumes.mount(there.slot("a"), wanted)
         (call,) = [call for call in driver.calls() if call["call"] == "NodePublishVolume"]
@@ -138,8 +138,8 @@ async def test_a_pods_own_volume_is_told_of_its_pod_and_not_staged(tmp_path: Pat
             await there.volumes.mount(there.slot("a"), PLAIN)
 
 
-async def test_an_attachable_volume_waits_until_it_is_attached(tmp_path: Path) -> None:
-    async with world(tmp_path, attach_required=True) as (there, driver):
+async def test_an_attachable_volume_waits_until_it_is_attached(short_path: Path) -> None:
+    async with world(short_path, attach_required=True) as (there, driver):
         there.api.put(SECRETS, Secret(metadata=ObjectMeta(name="s", namespace="store"), data={"k": b"hush"}))
         wanted = Wanted(**{**_fields(PLAIN), "stage_secret": Key("store", "s")})
         mounting = asyncio.create_task(there.volumes.mount(there.slot("a"), wanted))
@@ -157,8 +157,8 @@ async def test_an_attachable_volume_waits_until_it_is_attached(tmp_path: Path) -
         assert there.volumes.in_use() == ()
 
 
-async def test_a_publish_that_fails_leaves_nothing_and_says_why(tmp_path: Path) -> None:
-    async with world(tmp_path) as (there, driver):
+async def test_a_publish_that_fails_leaves_nothing_and_says_why(short_path: Path) -> None:
+    async with world(short_path) as (there, driver):
         fails = driver.state / "fail-NodePublishVolume"
         fails.write_text("no space on the array")
         with pytest.raises(VolumeError, match="code = Internal desc = no space on the array"):
@@ -168,21 +168,21 @@ async def test_a_publish_that_fails_leaves_nothing_and_says_why(tmp_path: Path) 
         assert (await there.volumes.mount(there.slot("a"), PLAIN)).is_dir()
 
 
-async def test_a_volume_of_a_missing_driver_is_not_forgotten(tmp_path: Path) -> None:
-    async with world(tmp_path) as (there, _):
+async def test_a_volume_of_a_missing_driver_is_not_forgotten(short_path: Path) -> None:
+    async with world(short_path) as (there, _):
         await there.volumes.mount(there.slot("a"), PLAIN)
-        gone = World(tmp_path, CSIDriverSpec(attach_required=False))
+        gone = World(short_path, CSIDriverSpec(attach_required=False))
         with pytest.raises(VolumeError, match="not found in the list of registered CSI drivers"):
             await gone.volumes.unmount(there.folder("a"))
         await there.volumes.unmount(there.folder("a"))
 
 
-async def test_a_raw_device_is_given_to_pods_one_by_one(tmp_path: Path) -> None:
-    async with world(tmp_path) as (there, driver):
+async def test_a_raw_device_is_given_to_pods_one_by_one(short_path: Path) -> None:
+    async with world(short_path) as (there, driver):
         device = await there.volumes.map(there.slot("a"), PLAIN)
-        assert device == tmp_path / "plugins/kubernetes.io/csi/volumeDevices/publish/pv-1/a"
+        assert device == short_path / "plugins/kubernetes.io/csi/volumeDevices/publish/pv-1/a"
         assert device.is_char_device()
-        assert (tmp_path / "pods/a/volumeDevices/kubernetes.io~csi/pv-1").readlink() == device
+        assert (short_path / "pods/a/volumeDevices/kubernetes.io~csi/pv-1").readlink() == device
         await there.volumes.map(there.slot("b"), PLAIN)
         await there.volumes.map(there.slot("a"), PLAIN)
         assert _names(driver) == ["NodeGetInfo", "NodeStageVolume", "NodePublishVolume", "NodePublishVolume"]
@@ -190,11 +190,11 @@ async def test_a_raw_device_is_given_to_pods_one_by_one(tmp_path: Path) -> None:
         assert "NodeUnstageVolume" not in _names(driver)
         await there.volumes.unmount(there.folder("b"))
         assert _names(driver)[-1] == "NodeUnstageVolume"
-        assert not (tmp_path / "plugins/kubernetes.io/csi/volumeDevices/pv-1").exists()
+        assert not (short_path / "plugins/kubernetes.io/csi/volumeDevices/pv-1").exists()
 
 
-async def test_a_claim_that_has_grown_has_its_file_system_grow(tmp_path: Path) -> None:
-    async with world(tmp_path) as (there, driver):
+async def test_a_claim_that_has_grown_has_its_file_system_grow(short_path: Path) -> None:
+    async with world(short_path) as (there, driver):
         source = CSIPersistentSource(driver=NAME, volume_handle="vol-1", fs_type="tmpfs")
         of = ObjectReference(kind="PersistentVolumeClaim", namespace="default", name="claim", uid="c")
         spec = PersistentVolumeSpec(

@@ -1,0 +1,66 @@
+"""A transport that is left leaves no connection behind, whatever the server does."""
+
+import asyncio
+import datetime as dt
+import ssl
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nodekit.kube import auth
+from nodekit.kube.request import Request
+from nodekit.kube.transport import Transport
+from pykubelet.serve import certificates
+
+
+class Silent:
+    """A TLS server that reads nothing once a connection stands: it answers neither a request nor a goodbye."""
+
+    def __init__(self, folder: Path) -> None:
+        pair = certificates.self_signed(folder, node="silent", addresses=["127.0.0.1"], now=dt.datetime.now(dt.UTC))
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(pair.certificate, pair.key)
+        self.connected = asyncio.Event()
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
+        return f"https://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _serve(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()
+        self._writers.append(writer)
+        self.connected.set()
+
+
+async def test_a_request_given_up_in_the_middle_leaves_no_connection(tmp_path: Path) -> None:
+    server = Silent(tmp_path)
+    async with server as url:
+        path = tmp_path / "kubeconfig"
+        cluster = {"server": url, "insecure-skip-tls-verify": True}
+        path.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "it",
+                    "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+                    "clusters": [{"name": "it", "cluster": cluster}],
+                    "users": [{"name": "it", "user": {"token": "t"}}],
+                }
+            )
+        )
+        async with Transport(auth.load(path)) as transport:
+            asking = asyncio.create_task(transport.ask(Request("GET", "/", "ask"), timeout=60))
+            await server.connected.wait()
+            made = list(transport.sockets)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+        assert [one.fileno() for one in made] == [-1]
