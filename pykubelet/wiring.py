@@ -201,6 +201,7 @@ class PodLoop:
                 closed=self._closed,
                 devices=devices.taken_by,
                 apparmor=machine.has_apparmor(),
+                unsafe_sysctls=settings.allowed_unsafe_sysctls,
             ),
             volumes=volumes,
             devices=devices,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from nodekit.objects.node import Node
-from pykubelet.decide import admission, critical, preemption, pressure, resize
+from pykubelet.decide import admission, critical, preemption, pressure, resize, sysctls
 from pykubelet.decide.admission import Rejected
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import ResizePending
@@ -13,7 +13,7 @@ class NodeAdmission:
     """`node()` is the Node as the API has it, `active()` the Pods that were admitted and have not ended, `staying()`
     those of them that are not ending; `conditions()` what the node is short of (MemoryPressure, ...), `closed()` why
     nobody may come at all; `devices(pod)` how many devices of each resource a Pod has been
-    given already; `apparmor`: the machine has it."""
+    given already; `apparmor`: the machine has it; `unsafe_sysctls` are those that Pods may set all the same."""
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class NodeAdmission:
         closed: Callable[[], Rejected | None] = lambda: None,
         devices: Callable[[Pod], Mapping[str, int]] = lambda pod: {},
         apparmor: bool = True,
+        unsafe_sysctls: tuple[str, ...] = (),
     ) -> None:
         self._node = node
         self._active = active
@@ -33,6 +34,7 @@ class NodeAdmission:
         self._closed = closed
         self._devices = devices
         self._apparmor = apparmor
+        self._unsafe_sysctls = unsafe_sysctls
 
     def admit(self, pod: Pod) -> Rejected | None:
         """Why the Pod cannot run here; None if it can. While there is no Node yet every Pod may."""
@@ -40,6 +42,7 @@ class NodeAdmission:
         refused = (
             self._closed()
             or pressure.refuses(pod, self._conditions())
+            or sysctls.refused(pod, self._unsafe_sysctls)
             or admission.confinement(pod, apparmor=self._apparmor)
         )
         if refused is not None:

@@ -19,7 +19,6 @@ NO_EFFECT: Final[dict[str, str]] = {
     "http_check_frequency": "static Pods come from files alone",
     "sync_frequency": "Pods are synced when something happens",
     "tls_curve_preferences": "OpenSSL's are used",
-    "read_only_port": "there is no port without authentication",
     "registry_pull_qps": _LIMITS,
     "registry_burst": _LIMITS,
     "event_record_qps": _LIMITS,
@@ -30,6 +29,12 @@ NO_EFFECT: Final[dict[str, str]] = {
     "preloaded_images_verification_allowlist": "credentials of images already here are not verified",
     "enable_contention_profiling": "there are no Go locks to profile",
     "oom_score_adj": "the agent leaves its own OOM score alone",
+    "streaming_connection_idle_timeout": "idle streams stay open",
+    "pod_cidr": "the Node has it",
+    "cpu_cfs_quota_period": "quotas are of 100 ms",
+    "container_log_max_workers": "logs are rotated one after the other",
+    "config_map_and_secret_change_detection_strategy": "they are watched",
+    "default_pod_sysctls": "Pods have the sysctls that they ask for",
     "volume_stats_agg_period": "volume sizes are measured when asked for",
     "kubelet_cgroups": _RESERVED,
     "system_cgroups": _RESERVED,
@@ -60,8 +65,6 @@ NO_EFFECT: Final[dict[str, str]] = {
     "memory_throttling_factor": "memory is not throttled",
     "memory_reservation_policy": "memory is not reserved in the kernel",
     "tracing": "no spans are sent",
-    "enable_profiling_handler": "there is no pprof",
-    "enable_debug_flags_handler": "there are no debug flags",
 }
 
 _DEFAULTS: Final = Settings()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from nodekit.config import Document, Problem
 from pykubelet.config import parts
 from pykubelet.config.settings import Settings
+from pykubelet.model import sysctls
 
 _ENFORCEMENTS = {
     "none",
@@ -117,6 +118,11 @@ def _shutdown(document: Document[Settings]) -> Iterator[Problem]:
 
 def _rest(document: Document[Settings]) -> Iterator[Problem]:
     settings = document.settings
+    for number, pattern in enumerate(settings.allowed_unsafe_sysctls):
+        if sysctls.namespace_of(pattern) is None:
+            yield document.problem(
+                f"allowedUnsafeSysctls[{number}]", f"the sysctls {pattern!r} are not known to be namespaced"
+            )
     if settings.run_once:
         yield document.problem("runOnce", "is no longer supported")
     if settings.system_cgroups and not settings.cgroup_root:

@@ -1,10 +1,12 @@
 """The KubeletConfiguration: every field known, kubeadm's file read as kubeadm means it, mistakes told."""
 
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
+import pykubelet
 from nodekit import config
 from nodekit.config_logging import Logging, Options, Routing
 from pykubelet.config import effects, load, parts, settings
@@ -183,3 +185,17 @@ def test_a_field_without_effect_is_told_when_it_is_set_away_from_its_default(tmp
 
 def test_the_table_of_fields_without_effect_names_real_fields() -> None:
     assert set(effects.NO_EFFECT) <= {entry.name for entry in msgspec.structs.fields(settings.Settings)}
+
+
+# A node with swap, or with cgroup v1, is served in any case; runOnce is refused.
+NEEDS_NOTHING = {"fail_swap_on", "fail_cgroup_v1", "run_once"}
+
+
+def test_every_field_has_an_effect_or_is_known_to_have_none() -> None:
+    package = Path(pykubelet.__file__).parent
+    merely_read = ("effects.py", "flags.py", "validate.py")
+    sources = (path.read_text() for path in package.rglob("*.py") if path.name not in merely_read)
+    used = set(re.findall(r"settings\.(\w+)", "\n".join(sources)))
+    fields = {entry.name for entry in msgspec.structs.fields(Settings)}
+    assert sorted(fields - used - effects.NO_EFFECT.keys() - NEEDS_NOTHING) == []
+    assert sorted(effects.NO_EFFECT.keys() - fields) == []
