@@ -11,6 +11,8 @@ DEEPEST: Final = 100
 """Levels of nesting that a file may have. A reader that follows more can be brought to a stop by a few bytes."""
 MOST: Final = 1_000_000
 """Values that a file may stand for with all its aliases followed."""
+NO_LINE: Final = 0
+"""The line of what is a place by its name alone: a flag."""
 
 _TAG: Final = "tag:yaml.org,2002:"
 # What YAML 1.1 sees in plain words and Kubernetes does not: they are strings here.
@@ -25,7 +27,7 @@ class Place:
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line != NO_LINE else self.file
 
 
 @dataclass(frozen=True, slots=True)

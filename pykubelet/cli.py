@@ -6,22 +6,16 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-import msgspec
 
 from nodekit import config as configs
 from nodekit import logs
 from nodekit.kube import auth
-from nodekit.objects.node import Taint
-from pykubelet import KUBERNETES_VERSION, VERSION, app, errors, flags
+from pykubelet import KUBERNETES_VERSION, VERSION, app, errors, flag_values, flags
 from pykubelet.config import effects, load
 from pykubelet.config.settings import Settings
 from pykubelet.desired.last_known import Keep
 from pykubelet.options import Options
 from pykubelet.serve import explain
-
-_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["explain"]:
         return _explain(words[1:])
-    given = _parser().parse_args(arguments)
+    given = _parser().parse_args([flags.dashed(word) for word in words])
     if given.version:
         print(f"Kubernetes v{KUBERNETES_VERSION}")
         return 0
     try:
         settings, warnings = _settings(given)
         options = _options(given, settings)
-        logs.setup(msgspec.structs.replace(settings.logging, verbosity=max(given.v, settings.logging.verbosity)))
+        logs.setup(settings.logging)
         log.info("pykubelet %s, a kubelet %s, on node %s", VERSION, KUBERNETES_VERSION, options.node_name)
         for warning in warnings:
             log.warning("%s", warning)
@@ -67,7 +61,7 @@ def _explain(words: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = flags.Parser(
         prog="pykubelet", description="A kubelet: runs the Pods bound to this node.", allow_abbrev=False
     )
     parser.add_argument("--config", type=Path, help="a KubeletConfiguration file")
@@ -77,9 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--root-dir", type=Path, default=Path("/var/lib/kubelet"), help="where Pods' files are kept")
     parser.add_argument("--cert-dir", type=Path, default=Path("/var/lib/kubelet/pki"), help="where certificates are")
     parser.add_argument("--hostname-override", default="", help="this node's name, instead of the machine's")
-    parser.add_argument("--node-ip", type=flags.words, default=(), help="this node's addresses, the primary first")
+    parser.add_argument(
+        "--node-ip", type=flag_values.words, default=(), help="this node's addresses, the primary first"
+    )
     parser.add_argument("--node-labels", type=_labels, default=(), help="labels to register with: a=b,c=d")
-    parser.add_argument("--register-with-taints", type=_taints, default=(), help="key=value:effect,...")
     parser.add_argument(
         "--last-known-state",
         type=_keep,
@@ -89,22 +84,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--image-credential-provider-config", type=Path, help="a CredentialProviderConfig, or a folder")
     parser.add_argument("--image-credential-provider-bin-dir", type=Path, help="the programs that it names")
-    parser.add_argument("-v", "--v", type=int, default=0, help="how much to log")
     parser.add_argument("--version", action="store_true", help="print the Kubernetes version and exit")
     flags.add(parser)
     return parser
 
 
 def _settings(given: argparse.Namespace) -> tuple[Settings, list[str]]:
-    warnings = [f"{flag} has no effect" for flag in flags.ignored(given)]
-    if given.config is None:
-        return flags.applied(Settings(), given), warnings
     try:
-        document = load.load(given.config, drop_ins=given.config_dir)
+        files = load.read(given.config, drop_ins=given.config_dir)
     except OSError as error:
-        raise errors.StartupError(f"--config {given.config}: {error.strerror}") from error
+        raise errors.StartupError(f"{error.filename or given.config}: {error.strerror}") from error
+    document = load.checked(flags.laid_over(files, given))
+    warnings = [f"{flag} has no effect" for flag in flags.ignored(given)]
     warnings += [str(problem) for problem in effects.warnings(document)]
-    return flags.applied(document.settings, given), warnings
+    return document.settings, warnings
 
 
 def _options(given: argparse.Namespace, settings: Settings) -> Options:
@@ -121,9 +114,8 @@ def _options(given: argparse.Namespace, settings: Settings) -> Options:
         certificates=given.cert_dir,
         node_ips=given.node_ip,
         labels=given.node_labels,
-        taints=given.register_with_taints,
         register=settings.register_node,
-        verbosity=given.v,
+        verbosity=settings.logging.verbosity,
         flags=flags.shown(_parser(), given),
         last_known=given.last_known_state,
         credential_providers=given.image_credential_provider_config,
@@ -141,20 +133,9 @@ def _keep(text: str) -> Keep:
 
 def _labels(text: str) -> tuple[tuple[str, str], ...]:
     found = []
-    for word in flags.words(text):
+    for word in flag_values.words(text):
         key, equals, value = word.partition("=")
         if not equals:
             raise argparse.ArgumentTypeError(f"expected key=value, got {word!r}")
         found.append((key, value))
-    return tuple(found)
-
-
-def _taints(text: str) -> tuple[Taint, ...]:
-    found = []
-    for word in flags.words(text):
-        pair, colon, effect = word.rpartition(":")
-        if not colon or effect not in _EFFECTS:
-            raise argparse.ArgumentTypeError(f"expected key=value:{'|'.join(_EFFECTS)}, got {word!r}")
-        key, _, value = pair.partition("=")
-        found.append(Taint(key=key, value=value, effect=effect))
     return tuple(found)

@@ -88,13 +88,12 @@ class NodeLoop:
             root_dir=options.root if settings.local_storage_capacity_isolation else None,
             clock=clock,
         )
-        labels, taints = dict(options.labels), options.taints
         self.reporter = NodeReporter(
             client,
             node,
             recorder,
             settings=node_settings.of(
-                settings, name=options.node_name, version=SHOWN_VERSION, labels=labels, taints=taints
+                settings, name=options.node_name, version=SHOWN_VERSION, labels=dict(options.labels)
             ),
             gather=self.facts.gather,
             timing=node_settings.timing(settings, register=options.register),

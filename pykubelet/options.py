@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from nodekit.objects.node import Taint
 from pykubelet.desired.last_known import Keep
 
 
@@ -22,7 +21,6 @@ class Options:
     certificates: Path = Path("/var/lib/kubelet/pki")
     node_ips: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
-    taints: tuple[Taint, ...] = ()
     register: bool = True
     verbosity: int = 0
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)

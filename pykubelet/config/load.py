@@ -5,8 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from nodekit import config
+from nodekit import config, yamltree
 from nodekit.config import Document
+from nodekit.yamltree import Place
 from pykubelet.config import parts, validate
 from pykubelet.config.settings import API_VERSION, KIND, Settings
 
@@ -16,9 +17,24 @@ def load(path: Path, *, drop_ins: Path | None = None) -> Document[Settings]:
 
     Raises config.ConfigError with every mistake.
     """
-    more = sorted(drop_ins.rglob("*.conf")) if drop_ins is not None else []
-    document = config.read([path, *more], Settings, api_version=API_VERSION, kind=KIND)
-    document = dataclasses.replace(document, settings=_completed(document))
+    return checked(read(path, drop_ins=drop_ins))
+
+
+def read(path: Path | None, *, drop_ins: Path | None = None) -> Document[Settings]:
+    """As `load`, with mistakes in values left to `checked`, as flags may yet mend them. No file at all: the defaults.
+
+    Raises config.ConfigError when a file is not YAML.
+    """
+    paths = [path] if path is not None else []
+    paths += sorted(drop_ins.rglob("*.conf")) if drop_ins is not None else []
+    if not paths:
+        return Document(Settings(), {}, [], Place("the defaults", yamltree.NO_LINE))
+    document = config.read(paths, Settings, api_version=API_VERSION, kind=KIND)
+    return dataclasses.replace(document, settings=_completed(document))
+
+
+def checked(document: Document[Settings]) -> Document[Settings]:
+    """The document; raises config.ConfigError with every mistake in it."""
     problems = [*document.problems, *validate.problems(document)]
     if problems:
         raise config.ConfigError(problems)

@@ -8,20 +8,17 @@ from pykubelet.decide.node_status import NodeSettings
 from pykubelet.report.node import Timing
 
 
-def of(
-    settings: Settings, *, name: str, version: str, labels: Mapping[str, str], taints: tuple[Taint, ...]
-) -> NodeSettings:
-    """`version` as the Node shows it (v1.37.2+...); `taints` are those of the command line, laid over the file's."""
-    configured = tuple(
-        Taint(key=taint.key, value=taint.value, effect=taint.effect) for taint in settings.register_with_taints
-    )
+def of(settings: Settings, *, name: str, version: str, labels: Mapping[str, str]) -> NodeSettings:
+    """`version` as the Node shows it (v1.37.2+...)."""
     return NodeSettings(
         name=name,
         hostname=name,
         version=version,
         port=settings.port,
         labels=labels,
-        taints=taints or configured,
+        taints=tuple(
+            Taint(key=taint.key, value=taint.value, effect=taint.effect) for taint in settings.register_with_taints
+        ),
         provider_id=settings.provider_id,
         attach_detach=settings.enable_controller_attach_detach,
         max_pods=settings.max_pods,

@@ -45,7 +45,7 @@ def test_the_command_line_of_a_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert options.node_name == "node-1"
     assert options.node_ips == ("198.18.0.5", "fd00::5")
     assert options.labels == (("a", "b"), ("c", ""))
-    assert [(t.key, t.value, t.effect) for t in options.taints] == [
+    assert [(t.key, t.value, t.effect) for t in settings.register_with_taints] == [
         ("dedicated", "db", "NoSchedule"),
         ("gpu", "", "NoExecute"),
     ]
