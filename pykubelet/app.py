@@ -20,7 +20,7 @@ from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from nodekit.kube.transport import Transport
 from nodekit.metrics import Metrics
-from pykubelet import VERSION, wiring
+from pykubelet import VERSION, meters, wiring
 from pykubelet.act.identity import rotation
 from pykubelet.act.identity.bootstrap import Places
 from pykubelet.act.identity.client import ClientIdentity
@@ -76,6 +76,7 @@ async def _run(settings: Settings, options: Options) -> None:
         notifier = systemd.Notifier(os.environ)
         stack.callback(notifier.stopping)  # last of all, as the block is left before the tasks have ended
         transport = await stack.enter_async_context(Transport(credentials, user_agent=f"pykubelet/{VERSION}"))
+        transport.meter = meters.RequestMeter()
         client = Client(transport)
         identities = await stack.enter_async_context(Tasks())
         identities.start("identity", lambda: who.run(credentials, client), restart=RESTART)
@@ -93,6 +94,9 @@ async def _run(settings: Settings, options: Options) -> None:
         node = NodeLoop(settings, options, client=client, services=(runtime, images), pods=loop)
         await node.enforce()
         metrics = Metrics()
+        metrics.include(meters.FAMILIES)
+        if who.rotates:
+            metrics.include(meters.CLIENT_CERTIFICATE)
         served = wiring.ServedPods(loop.workers)
         host = Host(
             node=options.node_name,
@@ -114,6 +118,9 @@ async def _run(settings: Settings, options: Options) -> None:
             asked = identity.serving(options.node_name, options.node_ips)
             signed = Store(options.certificates, "kubelet-server")
             kept = Rotation(signed, asked, lambda: rotation.ask(client, signed, asked, clock=clock), clock=clock)
+            metrics.include(meters.SERVING_CERTIFICATE)
+            meters.serving_certificate_left.set_function(kept.expires_in)
+            kept.failed, kept.replaced = meters.serving_renewal_errors.inc, meters.serving_certificate_lived.observe
             identities.start("serving identity", kept.run, restart=RESTART)
         tasks = await stack.enter_async_context(Tasks())
         loop.start(tasks, restart=RESTART)

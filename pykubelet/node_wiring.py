@@ -12,7 +12,7 @@ from nodekit.aio.clock import SystemClock
 from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from nodekit.metrics import Metrics
-from pykubelet import KUBERNETES_VERSION, VERSION
+from pykubelet import KUBERNETES_VERSION, VERSION, meters
 from pykubelet.act import eviction
 from pykubelet.act.eviction import Evictions, Eyes, Rules
 from pykubelet.act.pod_cidr import PodCidr
@@ -33,8 +33,9 @@ from pykubelet.report.csi_node import CSINodeReporter
 from pykubelet.report.events import NORMAL, WARNING
 from pykubelet.report.lease import NodeLease
 from pykubelet.report.node import NodeReporter
-from pykubelet.report.start_latency import StartLatency
-from pykubelet.serve import agent_metrics, metrics_cadvisor, metrics_resource
+from pykubelet.report.start_latency import MeteredStarts, StartLatency
+from pykubelet.report.terminations import Terminations
+from pykubelet.serve import agent_metrics, metrics, metrics_cadvisor, metrics_disk, metrics_resource
 from pykubelet.serve.agent_metrics import AgentMetrics, Sources
 from pykubelet.serve.metrics import Source
 from pykubelet.wiring import PodLoop
@@ -47,10 +48,6 @@ _CGROUP_V1: Final = (
     "cgroup v2. More information at https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1"
 )
 
-
-# Source: the buckets of the genuine kubelet's histograms of these names.
-_START_BUCKETS: Final = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200)
-_STATUS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 20, 30, 45, 60)
 
 _LOGIND_AGAIN: Final = 10.0
 """Seconds until logind is looked for again when it cannot be reached."""
@@ -113,6 +110,7 @@ class NodeLoop:
             seen=pods.view.get,
             clock=clock,
         )
+        self.usage.claims, self.usage.ask_driver = pods.storage.claimed.measurable, pods.storage.filesystem
         self.csi_node = CSINodeReporter(client, node)
         self.csi_node.drivers, self.csi_node.gone = pods.storage.plugins.nodes, lambda: pods.storage.plugins.gone
         pods.storage.plugins.subscribe(self.csi_node.wake)
@@ -169,6 +167,7 @@ class NodeLoop:
                     for which, took in pods.probes.took.items()
                 },
             ).text,
+            metrics.OWN: metrics_disk.DiskMetrics(summary).text,
             metrics_resource.PATH: metrics_resource.ResourceMetrics(summary).text,
             metrics_cadvisor.PATH: metrics_cadvisor.ContainerMetrics(
                 self._runtime, summary, machine=self.machine, identities=lambda: self.usage.identities
@@ -179,35 +178,23 @@ class NodeLoop:
         pods, clock = self._pods, SystemClock()
         sources = Sources(
             node_name=self._node_name,
+            version=SHOWN_VERSION,
             cgroup_version=2 if pods.cgroups.unified else 1,
             desired=lambda: pods.desired,
             active=pods.workers.memories.active,
             mirrors=pods.api_pods.mirrors,
             runtime=lambda: [found for uid in pods.view.uids() if (found := pods.view.get(uid)) is not None],
+            working=pods.working,
+            plugin=pods.storage.volumes.plugin,
+            sockets=pods.storage.plugins.sockets,
         )
         process.registry.register(AgentMetrics(sources))
         pods.devices.measure(process)
-        latency = StartLatency(
-            seen=process.histogram(
-                "kubelet_pod_start_duration_seconds",
-                "Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run",
-                buckets=_START_BUCKETS,
-            ).observe,
-            created=process.histogram(
-                "kubelet_pod_start_total_duration_seconds",
-                "Duration in seconds to start a pod since creation, pulls of images and init containers included",
-                buckets=_START_BUCKETS,
-            ).observe,
-            clock=clock,
-        )
-        pods.reporter.on_publish.append(latency.published)
-        pods.reporter.on_forget.append(latency.forget)
-        delivered = process.histogram(
-            "kubelet_pod_status_sync_duration_seconds",
-            "Duration in seconds from a change of a pod's status until the API is told of it",
-            buckets=_STATUS_BUCKETS,
-        )
-        pods.reporter.on_delivered.append(delivered.observe)
+        latency, ends = StartLatency(MeteredStarts(), clock=clock), Terminations()
+        pods.images.on_pull = latency.pulled
+        pods.reporter.on_publish += (latency.published, ends.published)
+        pods.reporter.on_forget += (latency.forget, ends.forget)
+        pods.reporter.on_delivered.append(meters.pod_status_sync.observe)
 
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:
         """Have it all run."""

@@ -1,5 +1,6 @@
 """Puts together what volumes are made of: their kinds, storage drivers, tokens, certificates and trust bundles."""
 
+import logging
 from collections.abc import Callable
 
 from nodekit.aio.backoff import Backoff
@@ -8,9 +9,11 @@ from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from pykubelet.act.files import PodFiles
 from pykubelet.act.volumes import VolumeManager, standard
+from pykubelet.act.volumes.claims import Claimed
 from pykubelet.act.volumes.csi import CSIVolumes
 from pykubelet.act.volumes.csi_data import CSIData
 from pykubelet.act.volumes.issuers import Issuers
+from pykubelet.act.volumes.kinds import VolumeError
 from pykubelet.act.volumes.pod_certificates import PodCertificates
 from pykubelet.act.volumes.tokens import Token, Tokens
 from pykubelet.decide import downward, references
@@ -19,10 +22,14 @@ from pykubelet.desired.last_known import LastKnown
 from pykubelet.desired.referenced import Referenced
 from pykubelet.desired.trust_bundles import TrustBundles
 from pykubelet.model.ids import Uid
+from pykubelet.model.machine import Filesystem
 from pykubelet.model.pod import Pod
+from pykubelet.model.usage import ClaimVolume
 from pykubelet.observe.plugins import Plugins
 from pykubelet.options import Options
 from pykubelet.report.events import Recorder
+
+log = logging.getLogger(__name__)
 
 
 class Storage:
@@ -55,9 +62,18 @@ class Storage:
         data = CSIData(options.root, node=options.node_name)
         parts = (self.plugins, self.csi_drivers)
         self.csi = CSIVolumes(client, data, parts=parts, tokens=tokens, node=options.node_name)
-        storage = standard.Storage(client, self.csi, now)
+        self.claimed = Claimed(client, self.csi, now=now)
+        storage = standard.Storage(self.claimed, self.csi)
         kinds = standard.kinds(referenced, issuers, storage=storage, facts=facts, memory_allocatable=memory)
         self.volumes = VolumeManager(files, kinds, csi=self.csi, issuers=issuers, recorder=events)
+
+    async def filesystem(self, volume: ClaimVolume) -> Filesystem | None:
+        """How full a storage driver's volume is; None if it is not known."""
+        try:
+            return await self.csi.filesystem(volume)
+        except VolumeError as error:
+            log.warning("how full the volume of claim %s/%s is: %s", volume.namespace, volume.claim, error)
+            return None
 
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:
         """Have it all run."""

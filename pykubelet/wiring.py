@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -25,6 +25,7 @@ from pykubelet.act.files import PodFiles
 from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.images import Images
 from pykubelet.act.isolation import PodIsolation
+from pykubelet.act.pod_memory import PodMemory
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
@@ -69,6 +70,7 @@ from pykubelet.options import Options
 from pykubelet.report.events import Recorder
 from pykubelet.report.mirror import Mirrors
 from pykubelet.report.pod_status import Reporter
+from pykubelet.serve.pod_metrics import Lifecycle, Working
 from pykubelet.storage_wiring import Storage
 from pykubelet.upkeep_wiring import LOG_LINKS, Upkeep
 
@@ -164,7 +166,7 @@ class PodLoop:
         credentials = ImageCredentials(
             self.referenced, node_file=options.root / "config.json", plugins=self._credential_plugins(client, clock)
         )
-        images = ImageActions(Images(image_service, at_once=at_once), events, credentials=credentials.get)
+        self.images = images = ImageActions(Images(image_service, at_once=at_once), events, credentials=credentials.get)
         unified = cgroups.unified_files(single_process_oom_kill=settings.single_process_oom_kill)
         facts = container_spec.NodeFacts(
             memory_capacity=memory,
@@ -294,6 +296,20 @@ class PodLoop:
     def _conditions(self) -> frozenset[str]:
         return self.under_pressure()
 
+    def working(self) -> Iterator[Working]:
+        """What each Pod's worker is at."""
+        for uid in self.workers.memories:
+            memory = self.workers.memories.get(uid)
+            if memory is not None:
+                wanted = self.desired.get(uid) is not None
+                yield Working(
+                    pod=memory.pod,
+                    status=memory.status or memory.pod.status,
+                    lifecycle=_lifecycle(memory),
+                    origin="runtime_only" if memory.orphaned else "desired" if wanted else "orphan",
+                    mounted=memory.volumes_ready,
+                )
+
     def _active(self) -> list[Pod]:
         return self.workers.memories.active()
 
@@ -359,6 +375,12 @@ class ServedPods:
     def all(self) -> list[Pod]:
         """Every Pod of this node."""
         return self._workers.memories.known()
+
+
+def _lifecycle(memory: PodMemory) -> Lifecycle:
+    if memory.torn_down:
+        return "terminated"
+    return "sync" if memory.ending is None else "terminating"
 
 
 def _ids_per_pod(settings: Settings) -> int:

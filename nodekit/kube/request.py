@@ -18,6 +18,18 @@ class Request:
     content_type: str = "application/json"
 
 
+class Meter(Protocol):
+    """Who counts requests; `host` is the server's, with its port."""
+
+    def answered(self, method: str, host: str, *, code: int | None) -> None:
+        """A server answered with this status, or not at all (None)."""
+        ...
+
+    def asked(self, method: str, host: str, *, seconds: float, sent: int, received: int | None) -> None:
+        """A request that was not for a stream has ended: how long it took, the bytes both ways (None: no answer)."""
+        ...
+
+
 class Server(Protocol):
     """An API server: Transport over the network, FakeApi in memory. Both raise errors.ApiError."""
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 import weakref
 from asyncio import sslproto
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ import yarl
 
 from nodekit.aio.bounded import Limiter
 from nodekit.kube import auth, errors
-from nodekit.kube.request import Request
+from nodekit.kube.request import Meter, Request
 from nodekit.objects import codec, status
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Transport:
         self._returning: asyncio.Task[None] | None = None
         # Of the connections that stand, and of some that are closed.
         self.sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self.meter: Meter | None = None
 
     @property
     def server(self) -> str:
@@ -106,13 +108,17 @@ class Transport:
         """The answer's body. Raises the ApiError that fits; Unreachable when no server answered within `timeout`."""
         if len(self.credentials.cluster.servers) > 1:
             timeout = min(timeout, _ANSWER_TIMEOUT)
-        asked = self._preferred
+        asked, host = self._preferred, _host(self.server)
+        began = time.monotonic()
+        received: int | None = None
         try:
             async with asyncio.timeout(timeout):
                 for patience in range(_PATIENCE, -1, -1):
                     try:
                         async with self._side_by_side, self._open(request) as answer:
-                            return await answer.read()
+                            body = await answer.read()
+                            received = len(body)
+                            return body
                     except errors.ApiError as error:
                         # With Retry-After the server says that it did not act on the request.
                         if error.retry_after is None or not patience or not error.transient:
@@ -123,6 +129,10 @@ class Transport:
                 self._move((asked + 1) % len(self.credentials.cluster.servers))
             message = f"no answer within {timeout:g}s"
             raise errors.Unreachable(request.says, server=self.server, message=message) from error
+        finally:
+            if self.meter is not None:
+                took, sent = time.monotonic() - began, len(request.body or b"")
+                self.meter.asked(request.method, host, seconds=took, sent=sent, received=received)
         raise AssertionError("unreachable: the last round returns or raises")
 
     @contextlib.asynccontextmanager
@@ -159,7 +169,7 @@ class Transport:
         for turn in range(len(servers)):
             number = (first + turn) % len(servers)
             try:
-                answer = await self._send(request, servers[number])
+                answer = await self._counted(request, servers[number])
             except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
                 # Nothing was sent yet, so another server may be asked whatever the verb.
                 self._away = True
@@ -174,6 +184,16 @@ class Transport:
                 return answer, servers[number]
         assert last is not None
         raise last
+
+    async def _counted(self, request: Request, server: str) -> aiohttp.ClientResponse:
+        code: int | None = None
+        try:
+            answer = await self._send(request, server)
+            code = answer.status
+            return answer
+        finally:
+            if self.meter is not None:
+                self.meter.answered(request.method, _host(server), code=code)
 
     def _move(self, number: int) -> None:
         """Ask another server first from now on; what streams from the one before is ended."""
@@ -251,6 +271,10 @@ def _error_of(request: Request, answer: aiohttp.ClientResponse, *, server: str, 
         said = status.Status(message=body[:500].decode(errors="replace").strip() or answer.reason or "")
     said = msgspec.structs.replace(said, code=answer.status)
     return errors.of(request.says, said, server=server, retry_after=retry_after)
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
 
 
 def _origin(url: str) -> str:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from pykubelet import meters
 from pykubelet.act.cgroup_files import CgroupFiles
 from pykubelet.decide import cgroups, qos
 from pykubelet.decide.cgroups import Values
@@ -69,11 +70,16 @@ class Cgroups:
 
     async def create_pod(self, pod: Pod) -> str:
         """Make the Pod's cgroup with its values, or bring those up to date; its path. OSError says which file."""
-        await self.update_pod(pod)
+        with meters.cgroup_manager.labels("create").time():
+            await self._update(pod, memory=True)
         return self.parent(pod)
 
     async def update_pod(self, pod: Pod, *, memory: bool = True) -> None:
         """Set the values the Pod asks for now, that of memory only if told so. OSError says which file."""
+        with meters.cgroup_manager.labels("update").time():
+            await self._update(pod, memory=memory)
+
+    async def _update(self, pod: Pod, *, memory: bool) -> None:
         values = cgroups.of_pod(pod, pids_limit=self._pids_limit, enforce_cpu_quota=self._enforce_cpu_quota)
         values = values if memory else dataclasses.replace(values, memory_limit=0)
         await self._have(cgroups.pod_path(self._root, pod), values)
@@ -97,9 +103,10 @@ class Cgroups:
 
     async def remove(self, path: str) -> None:
         """As `remove_pod`, for a cgroup by the path that `pods` gives."""
-        if self._slices is not None:
-            await self._slices.stop(path.rsplit("/", 1)[-1])
-        await self._files.remove(path)
+        with meters.cgroup_manager.labels("destroy").time():
+            if self._slices is not None:
+                await self._slices.stop(path.rsplit("/", 1)[-1])
+            await self._files.remove(path)
 
     def pods(self) -> dict[Uid, str]:
         """The Pods that have a cgroup, and its path."""

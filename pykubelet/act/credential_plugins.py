@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from nodekit.aio.clock import Clock
+from pykubelet import meters
 from pykubelet.config.credential_providers import Provider, TokenAttributes
 from pykubelet.decide import image_credentials
 from pykubelet.model.pod import Pod
@@ -105,13 +106,21 @@ class _Plugin:
         key = (image, whose)
         task = self._asking.get(key)
         if task is None:
-            task = self._asking[key] = asyncio.create_task(self._run(image, token, annotations), name=self.name)
+            task = self._asking[key] = asyncio.create_task(self._timed(image, token, annotations), name=self.name)
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         answer = await asyncio.shield(task)
         holds = answer.holds if answer.holds is not None else self._provider.default_cache_duration or 0.0
         if holds > 0:
             self._kept[answer.key, whose] = (self._clock.monotonic() + holds, answer)
         return answer
+
+    async def _timed(self, image: str, token: str, annotations: Mapping[str, str]) -> image_credentials.Answer:
+        try:
+            with meters.credential_plugin.labels(self.name).time():
+                return await self._run(image, token, annotations)
+        except Exception:
+            meters.credential_plugin_errors.labels(self.name).inc()
+            raise
 
     async def _run(self, image: str, token: str, annotations: Mapping[str, str]) -> image_credentials.Answer:
         version = self._provider.api_version

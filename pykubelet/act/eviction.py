@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from nodekit.aio.clock import Clock
+from pykubelet import meters
 from pykubelet.cri import errors as cri_errors
 from pykubelet.decide import critical, eviction, pressure
 from pykubelet.decide.pressure import Limit, Observation, Pressure
@@ -118,7 +119,7 @@ class Evictions:
                 continue
             ending = eviction.of_local_storage(pod, known, shared_image_fs=True, now=now)
             if ending is not None and not critical.is_critical(pod):
-                self._end(pod, ending)
+                self._end(pod, ending, signal=eviction.signal_of(ending))
                 found.append(pod.uid)
         return found
 
@@ -127,6 +128,7 @@ class Evictions:
         if limit.resource in _DISK:
             await self._eyes.reclaim()
         # What was freed may be enough; the numbers must be of now in any case.
+        began = self._clock.monotonic()
         seen = await self._eyes.left()
         if limit.signal not in seen or not limit.crossed(seen[limit.signal], with_reclaim=True):
             return []
@@ -139,10 +141,12 @@ class Evictions:
         ending = eviction.of_limit(
             pod, limit, observed, usage.get(pod.uid), now=now, longest_grace=self._rules.longest_grace
         )
-        self._end(pod, ending)
+        meters.eviction_stats_age.labels(limit.signal).observe(self._clock.monotonic() - began)
+        self._end(pod, ending, signal=limit.signal)
         return [pod.uid]
 
-    def _end(self, pod: Pod, ending: Ending) -> None:
+    def _end(self, pod: Pod, ending: Ending, *, signal: str) -> None:
+        meters.evictions.labels(signal).inc()
         log.warning("pod %s is evicted: %s", pod.key, ending.message)
         self._tell.event(pod, "Warning", eviction.REASON, ending.message)
         self._pods.end(pod.uid, ending)

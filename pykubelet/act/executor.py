@@ -2,9 +2,12 @@
 
 import contextlib
 import logging
+import time
+from collections.abc import Iterator
 from typing import assert_never
 
 from nodekit.aio.bounded import Limiter
+from pykubelet import meters
 from pykubelet.act import ports, turns
 from pykubelet.act.containers import ContainerStarter
 from pykubelet.act.image_actions import ImageActions
@@ -13,7 +16,7 @@ from pykubelet.act.pod_memory import PodMemory
 from pykubelet.act.sandbox import Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.turns import Turns
-from pykubelet.decide import resize
+from pykubelet.decide import counted, lookup, resize
 from pykubelet.errors import PodError
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
@@ -67,10 +70,7 @@ class Executor:
             case actions.EnsureImage():
                 await self._images.ensure(memory, action)
             case actions.StartContainer():
-                async with self._starts.taken(turns.NEARLY_DONE):
-                    started = await to_its_end(self._starter.start(memory, action))
-                # A postStart hook takes its own time, and may be cut short.
-                await self._starter.after_start(memory, started)
+                await self._start(memory, action)
             case actions.RunPreStop():
                 await self._stopper.run_pre_stop(memory, action)
             case actions.StopContainer():
@@ -85,13 +85,21 @@ class Executor:
                 async with self._removals:
                     await to_its_end(self._stopper.remove(action.container))
             case actions.ResizeContainer():
-                await self._resize(memory, action)
+                with _timed():
+                    await self._resize(memory, action)
             case actions.TearDown():
                 await to_its_end(self._tear_down(memory))
             case actions.Forget():
                 await to_its_end(self._forget(memory))
             case _:
                 assert_never(action)
+
+    async def _start(self, memory: PodMemory, action: actions.StartContainer) -> None:
+        with _counted(memory, action):
+            async with self._starts.taken(turns.NEARLY_DONE):
+                started = await to_its_end(self._starter.start(memory, action))
+            # A postStart hook takes its own time, and may be cut short.
+            await self._starter.after_start(memory, started)
 
     async def _resize(self, memory: PodMemory, action: actions.ResizeContainer) -> None:
         lower = resize.lowered_memory_limit(memory.grants.actuated.get(action.name), action.to)
@@ -113,3 +121,33 @@ class Executor:
     async def _forget(self, memory: PodMemory) -> None:
         await self._volumes.forget(memory.pod)
         self._sandboxes.forget(memory.pod)
+
+
+@contextlib.contextmanager
+def _timed() -> Iterator[None]:
+    began, done = time.monotonic(), False
+    try:
+        yield
+        done = True
+    finally:
+        meters.resize_milliseconds.labels(str(done).lower()).observe((time.monotonic() - began) * 1000)
+
+
+@contextlib.contextmanager
+def _counted(memory: PodMemory, action: actions.StartContainer) -> Iterator[None]:
+    """A container's start, and how it went."""
+    asked = lookup.spec_of(memory.pod, action.name)
+    kind = counted.TYPES[asked[1]] if asked is not None else "container"
+    volumes = {volume.name for volume in memory.pod.spec.volumes if volume.image is not None}
+    mounted = [one.name for one in asked[0].volume_mounts if one.name in volumes] if asked is not None else []
+    meters.started_containers.labels(kind).inc()
+    meters.image_volumes.inc(len(set(mounted)))
+    try:
+        yield
+    except PodError as error:
+        meters.started_containers_errors.labels(kind, error.reason).inc()
+        if error.reason == "CreateContainerError" and error.message.startswith("ImageVolumeMountFailed"):
+            meters.image_volumes_failed.inc(len(mounted))
+        raise
+    else:
+        meters.image_volumes_mounted.inc(len(mounted))

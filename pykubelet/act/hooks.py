@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
+from pykubelet import meters
 from pykubelet.cri import errors as cri_errors
 from pykubelet.cri import runtime_api
 from pykubelet.model.container import Container, Handler, HTTPGetAction
@@ -47,7 +48,7 @@ class Hooks:
         elif handler.http_get:
             await _request(handler.http_get, target)
         elif handler.sleep:
-            await asyncio.sleep(handler.sleep.seconds)
+            await _pause(handler.sleep.seconds)
         else:
             # tcpSocket is in the API for old objects' sake; the genuine kubelet cannot run it either.
             raise HookFailed("Cannot run handler: it has none of exec, httpGet and sleep")
@@ -61,6 +62,14 @@ class Hooks:
             output = (result.stdout + result.stderr)[:_OUTPUT].decode(errors="replace")
             what = f"Exec lifecycle hook ({list(command)}) for Container {target.container.name!r} failed"
             raise HookFailed(f"{what}: exited with {result.exit_code}: {output}")
+
+
+async def _pause(seconds: float) -> None:
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        meters.hook_sleeps_cut_short.inc()
+        raise
 
 
 async def _request(action: HTTPGetAction, target: Target) -> None:
@@ -80,7 +89,7 @@ async def _request(action: HTTPGetAction, target: Target) -> None:
             raise HookFailed(f"HTTP lifecycle hook ({action.path}) failed: {error}") from error
         try:
             async with session.get(plain, headers=headers):
-                return
+                meters.hook_fallbacks.inc()
         except (aiohttp.ClientError, OSError) as error:
             raise HookFailed(f"HTTP lifecycle hook ({action.path}) failed: {error}") from error
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from nodekit.aio.clock import Clock
 from nodekit.kube.shelf import Shelves
+from pykubelet import meters
 from pykubelet.act.cgroups import Cgroups
 from pykubelet.act.files import PodFiles
 from pykubelet.act.volumes import VolumeManager
@@ -66,6 +67,7 @@ class Housekeeping:
         paths = self._cgroups.pods()
         logs = {Uid(folder.name.rpartition("_")[2]): folder for folder in _folders(self._places.logs)}
         unknown = {uid for uid in {*paths, *logs, *self._files.known()} if not self._known(uid)}
+        cleaned, failed = 0, 0
         for uid in unknown & self._suspects:
             log.info("what Pod %s left here is removed", uid)
             try:
@@ -75,8 +77,12 @@ class Housekeeping:
                 self._files.remove(uid)
                 if uid in logs:
                     shutil.rmtree(logs[uid])
+                cleaned += 1
             except (OSError, PodError) as error:
+                failed += 1
                 log.warning("what Pod %s left here stays for now: %s", uid, error)
+        meters.orphans_cleaned.set(cleaned)
+        meters.orphans_not_cleaned.set(failed)
         self._suspects = unknown
         self._shelves.sweep()
         unlink_dangling(self._places.log_links)

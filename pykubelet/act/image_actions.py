@@ -1,23 +1,33 @@
 """Makes sure of an image for one start of a container: pull policy, credentials, events, and what is remembered."""
 
+import time
+from collections.abc import Callable
+
+from pykubelet import meters
 from pykubelet.act import ports
 from pykubelet.act.credential_plugins import Credentials
 from pykubelet.act.images import ALWAYS, NEVER, Images, Pulled
 from pykubelet.act.pod_memory import PodMemory
+from pykubelet.decide import counted
 from pykubelet.errors import PodError
 from pykubelet.model import observed
 from pykubelet.model.actions import EnsureImage
+from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import ImageState
 
 
 class ImageActions:
-    """`credentials(pod, image)` gives what the Pod's pull secrets and the node have for an image, best first."""
+    """`credentials(pod, image)` gives what the Pod's pull secrets and the node have for an image, best first.
+
+    `on_pull(uid, began, ended)` hears when a Pod has waited for a pull (monotonic seconds).
+    """
 
     def __init__(self, images: Images, recorder: ports.Recorder, *, credentials: Credentials) -> None:
         self._images = images
         self._recorder = recorder
         self._credentials = credentials
+        self.on_pull: Callable[[Uid, float, float], None] = lambda uid, began, ended: None
         self._known: dict[str, observed.Image] = {}
 
     def known(self, image_id: str) -> observed.Image | None:
@@ -44,27 +54,35 @@ class ImageActions:
             try:
                 found = await self._images.find(name)
             except PodError as error:
+                _asked(action)
                 self._tell(pod, action, "Warning", "InspectFailed", error.message)
                 raise
             if found is not None:
+                _asked(action, present="true", needed="false")
                 said = f'Container image "{name}" already present on machine and can be accessed by the pod'
                 self._tell(pod, action, "Normal", "Pulled", said)
                 return found
             if action.policy == NEVER:
+                _asked(action, present="false")
                 said = f'Container image "{name}" is not present with pull policy of Never'
                 self._tell(pod, action, "Warning", "ErrImageNeverPull", said)
                 raise PodError("ErrImageNeverPull", said)
+        _asked(action, present="unknown" if action.policy == ALWAYS else "false", needed="true")
         return (await self._pull(pod, action)).image
 
     async def _pull(self, pod: Pod, action: EnsureImage) -> Pulled:
         name = action.image
         self._tell(pod, action, "Normal", "Pulling", f'Pulling image "{name}"')
+        began = time.monotonic()
         try:
             pulled = await self._images.pull(name, await self._credentials(pod, name))
+            meters.image_pull.labels(counted.image_size(pulled.image.size)).observe(time.monotonic() - began)
         except PodError as error:
             self._tell(pod, action, "Warning", "Failed", f'Failed to pull image "{name}": {error.message}')
             self._tell(pod, action, "Warning", "Failed", f"Error: {error.reason}")
             raise
+        finally:
+            self.on_pull(pod.uid, began, time.monotonic())
         took = f"{_duration(pulled.seconds or 0.0)} ({_duration(pulled.waited)} including waiting)"
         said = f'Successfully pulled image "{name}" in {took}. Image size: {pulled.image.size} bytes.'
         self._tell(pod, action, "Normal", "Pulled", said)
@@ -72,6 +90,10 @@ class ImageActions:
 
     def _tell(self, pod: Pod, action: EnsureImage, type_: str, reason: str, message: str) -> None:
         self._recorder.event(pod, type_, reason, message, container=action.container)
+
+
+def _asked(action: EnsureImage, *, present: str = "unknown", needed: str = "unknown") -> None:
+    meters.ensured_images.labels(action.policy.lower(), present, needed).inc()
 
 
 def _duration(seconds: float) -> str:

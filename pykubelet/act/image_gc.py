@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from nodekit.aio.clock import Clock
+from pykubelet import meters
 from pykubelet.cri import errors as cri_errors
 from pykubelet.cri import runtime_api
 from pykubelet.decide import image_gc
@@ -15,6 +16,7 @@ from pykubelet.model import observed
 from pykubelet.model.runtime_config import ImageSpec
 
 PERIOD: Final = 300.0
+_AGE, _SPACE = "age", "space"
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class ImageCollector:
         now = self._clock.now().timestamp()
         images = await self._look(now)
         old = image_gc.too_old(images, self._records, self._policy, now=now, watched_since=self._began)
-        await self._remove(old, "nobody has used it for long")
+        await self._remove(old, "nobody has used it for long", reason=_AGE)
         filesystems = await self._images.filesystems()
         if not filesystems.images:
             return
@@ -82,7 +84,7 @@ class ImageCollector:
         self._records = image_gc.records(self._records, images, _ids(images, in_use), now=now)
         return images
 
-    async def _remove(self, images: Iterable[observed.Image], why: str) -> int:
+    async def _remove(self, images: Iterable[observed.Image], why: str, *, reason: str = _SPACE) -> int:
         freed = 0
         for image in images:
             try:
@@ -91,6 +93,7 @@ class ImageCollector:
                 log.warning("image %s stays: %s", image.id, error)
                 continue
             log.info("image %s (%d bytes) is removed: %s", image.repo_tags or image.id, image.size, why)
+            meters.images_collected.labels(reason).inc()
             self._records.pop(image.id, None)
             freed += image.size
         return freed

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from pykubelet import meters
 from pykubelet.act import orphans, ports
 from pykubelet.act.pod_memory import PodMemory
-from pykubelet.decide import critical, ending, pod_actions, preemption
-from pykubelet.decide.admission import Rejected
+from pykubelet.decide import counted, critical, ending, pod_actions, preemption, qos, resize
+from pykubelet.decide.admission import Rejected, Shortage
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
@@ -43,14 +44,20 @@ class Memories:
         if memory is not None:
             if wanted is not None and wanted is not memory.asked:
                 memory.volumes_stale |= _shown(wanted) != _shown(memory.asked)
+                for change in resize.requested(memory.asked, wanted):
+                    meters.requested_resizes.labels(*change).inc()
                 memory.asked, memory.pod = wanted, memory.grants.applied(wanted)
             return memory
+        orphaned = wanted is None
         if wanted is None:
             if seen is None or not (seen.sandboxes or seen.containers) or not self._wanted.synced:
                 return None
             log.info("pod %s/%s (%s) is not wanted here: it is removed", seen.namespace, seen.name, uid)
             wanted = orphans.pod_of(seen)
-        memory = self._pods[uid] = PodMemory(wanted, asked=wanted)
+            meters.orphaned_runtime_pods.inc()
+        else:
+            meters.containers_per_pod.observe(len(wanted.spec.containers))
+        memory = self._pods[uid] = PodMemory(wanted, asked=wanted, orphaned=orphaned)
         return memory
 
     def active(self) -> list[Pod]:
@@ -111,27 +118,30 @@ class Memories:
         # What runs was admitted before, by us or by another kubelet; so was what has come to its end.
         if (seen is None or not seen.containers) and pod.status.phase in ("", "Pending"):
             rejection = admission.admit(pod)
-            if rejection is not None and self._makes_room(pod, near, now=now):
+            if rejection is not None and self._makes_room(pod, rejection, near, now=now):
                 return
             if rejection is not None:
                 self.reject(memory, rejection, recorder, now=now)
                 return
+        meters.admissions.labels(counted.configured(pod), qos.of(pod).lower()).inc()
         memory.admitted = True
 
     def reject(self, memory: PodMemory, why: Rejected, recorder: ports.Recorder, *, now: float) -> None:
         """The Pod cannot run on this node: it has failed, and nothing of it is made."""
         if memory.ending is None:
+            meters.admission_rejections.labels(counted.rejection(why.reason)).inc()
             recorder.event(memory.pod, "Warning", why.reason, why.message)
             log.info("pod %s is rejected: %s: %s", memory.pod.key, why.reason, why.message)
             memory.end(ending.of_rejection(why.reason, why.message, now=now))
 
-    def _makes_room(self, pod: Pod, near: tuple[ports.Admission, ports.Recorder], *, now: float) -> bool:
+    def _makes_room(self, pod: Pod, why: Rejected, near: tuple[ports.Admission, ports.Recorder], *, now: float) -> bool:
         """Whether other Pods are ending so that this critical one fits; it is looked at again until they have."""
         admission, recorder = near
         victims = admission.room_for(pod)
         for victim in victims or ():
             log.info("pod %s ends so that pod %s fits", victim.key, pod.key)
             recorder.event(victim, "Warning", preemption.REASON, preemption.MESSAGE)
+            meters.preemptions.labels(why.resource if isinstance(why, Shortage) else "").inc()
             self.end(victim.uid, preemption.ending(victim, now=now))
         return victims is not None
 

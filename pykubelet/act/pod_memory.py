@@ -22,7 +22,7 @@ class PodMemory:
 
     Its resources are those it was granted; `asked` is what the API says. `status` is the last one reported.
     `volumes_stale`: what the volumes show may have changed since they were filled. `refused` are containers that the
-    runtime would not start.
+    runtime would not start. `orphaned`: only the runtime knew of it.
     """
 
     pod: Pod
@@ -30,6 +30,7 @@ class PodMemory:
     grants: Grants = dataclasses.field(default_factory=Grants)
     admitted: bool = False
     ending: Ending | None = None
+    orphaned: bool = False
     status: PodStatus | None = None
     volumes_ready: bool = False
     volumes_stale: bool = False

@@ -10,13 +10,24 @@ from collections.abc import Callable
 
 from nodekit.aio.clock import Clock
 from nodekit.aio.workers import KeyedWorkers
+from pykubelet import meters
 from pykubelet.act import ports
 from pykubelet.act.executor import Executor
 from pykubelet.act.memories import Memories
 from pykubelet.act.operations import Operations
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.cri import errors as cri_errors
-from pykubelet.decide import backoff, backoff_events, explain, outcomes, pod_actions, pod_status, references, waiting
+from pykubelet.decide import (
+    backoff,
+    backoff_events,
+    critical,
+    explain,
+    outcomes,
+    pod_actions,
+    pod_status,
+    references,
+    waiting,
+)
 from pykubelet.decide.admission import Rejected
 from pykubelet.model import actions
 from pykubelet.model.actions import Action
@@ -77,10 +88,13 @@ class PodWorkers:
         self._max_restart_delay = max_restart_delay
         self.memories = Memories(neighbours.wanted, wake=self.wake)
         self._operations = Operations(self._ended)
-        self._workers: KeyedWorkers[Uid] = KeyedWorkers(self._step, name="pod")
+        self._workers: KeyedWorkers[Uid] = KeyedWorkers(self._timed, name="pod")
+        self._heard: dict[Uid, float] = {}
 
     def wake(self, uid: Uid) -> None:
         """Something about this Pod may have changed."""
+        if self.memories.get(uid) is None:
+            self._heard.setdefault(uid, self._clock.monotonic())
         self._workers.wake(uid)
 
     def content_changed(self, uid: Uid) -> None:
@@ -111,6 +125,18 @@ class PodWorkers:
             await self._workers.run()
         finally:
             await self._operations.close()
+
+    async def _timed(self, uid: Uid) -> float | None:
+        before, began = self.memories.get(uid), self._clock.monotonic()
+        asked = before.asked if before is not None else None
+        heard = self._heard.pop(uid, began)
+        again = await self._step(uid)
+        memory = self.memories.get(uid)
+        if memory is not None:
+            if before is None and not memory.orphaned:
+                meters.pod_worker_start.observe(began - heard)
+            meters.pod_worker.labels(_operation(memory, asked)).observe(self._clock.monotonic() - began)
+        return again
 
     async def _step(self, uid: Uid) -> float | None:
         try:
@@ -222,8 +248,20 @@ class PodWorkers:
         self._near.holder.release(uid)
         self._near.reporter.forget(uid)
         self._near.seen.forget(uid)
-        if self._near.wanted.get(uid) is not None:
+        if (again := self._near.wanted.get(uid)) is not None:
+            meters.restarted_pods.labels("true" if critical.is_static(again) else "").inc()
             self._workers.wake(uid)
+
+
+def _operation(memory: PodMemory, asked: Pod | None) -> str:
+    """What a step was, as the genuine kubelet counts it."""
+    if memory.torn_down:
+        return "terminated"
+    if memory.ending is not None:
+        return "kill"
+    if asked is None:
+        return "create"
+    return "update" if memory.asked is not asked else "sync"
 
 
 def _next_words(memory: PodMemory, *, now: float) -> float | None:

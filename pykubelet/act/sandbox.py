@@ -2,9 +2,11 @@
 
 import dataclasses
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pykubelet import meters
 from pykubelet.act import ports
 from pykubelet.act.isolation import PodIsolation
 from pykubelet.cri import errors as cri_errors
@@ -44,17 +46,32 @@ class Sandboxes:
         if action.replaces:
             said = "Pod sandbox changed, it will be killed and re-created."
             self._recorder.event(pod, "Normal", "SandboxChanged", said)
+        namespaced = not pod.spec.host_users
+        meters.started_pods.inc()
+        meters.started_namespaced_pods.inc(namespaced)
         try:
             for old in action.replaces:
                 await self._runtime.stop_sandbox(old)
             await self._cgroups.create_pod(pod)
             spec = self.spec(pod, action.attempt, tell=True)
-            await self._runtime.run_sandbox(spec)
+            await self._run(spec)
         except (cri_errors.CriError, ConfigError, OSError) as error:
+            meters.started_pods_errors.inc()
+            meters.started_namespaced_pods_errors.inc(namespaced)
             detail = error.said if isinstance(error, cri_errors.CriError) else str(error)
             message = f"Failed to create pod sandbox: {detail}"
             self._recorder.event(pod, "Warning", "FailedCreatePodSandBox", message)
             raise PodError("FailedCreatePodSandBox", message) from error
+
+    async def _run(self, spec: SandboxSpec) -> None:
+        began = time.monotonic()
+        try:
+            await self._runtime.run_sandbox(spec)
+        except cri_errors.CriError:
+            meters.run_sandbox_errors.labels(spec.runtime_handler).inc()
+            raise
+        finally:
+            meters.run_sandbox.labels(spec.runtime_handler).observe(time.monotonic() - began)
 
     def spec(self, pod: Pod, attempt: int, *, tell: bool = False) -> SandboxSpec:
         """What this Pod's sandbox is made from. Raises ConfigError."""

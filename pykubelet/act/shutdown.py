@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
 from nodekit.aio.clock import Clock
+from pykubelet import meters
 from pykubelet.act.eviction import Pods, Tell
 from pykubelet.decide import shutdown
 from pykubelet.decide.admission import Rejected
@@ -83,6 +84,8 @@ class Shutdown:
             await _stop(ending)
 
     async def _end_all(self, machine: Machine) -> None:
+        meters.shutdown_began.set(self._clock.now().timestamp())
+        meters.shutdown_ended.set(0)
         try:
             for group in shutdown.groups(self._pods.staying(), self._steps):
                 await self._end(group)
@@ -90,6 +93,7 @@ class Shutdown:
                 async with asyncio.timeout(_TOLD_WITHIN):
                     await self._told()
         finally:
+            meters.shutdown_ended.set(self._clock.now().timestamp())
             log.info("the shutdown may go on")
             machine.release()
 

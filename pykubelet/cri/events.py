@@ -3,9 +3,11 @@
 import asyncio
 import dataclasses
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import TypeAlias
 
+from pykubelet import meters
 from pykubelet.cri import errors, runtime_api
 from pykubelet.model import observed
 
@@ -34,15 +36,21 @@ async def follow(runtime: runtime_api.ContainerCalls) -> AsyncIterator[Hint]:
     delay, reason = RETRY_FIRST, "the stream has just been opened"
     while True:
         yield Gap(reason)
+        heard = False
         try:
             async for event in runtime.events():
-                delay = RETRY_FIRST
+                # gRPC does not tell of an open stream before something comes.
+                meters.event_streams.inc(not heard)
+                meters.event_latency.observe(max(time.time() - event.at, 0.0))
+                delay, heard = RETRY_FIRST, True
                 yield event
             reason = "the runtime ended the stream"
         except errors.Unimplemented as error:
+            meters.event_stream_errors.inc()
             log.info("%s; relisting alone will notice what containers do", error)
             return
         except errors.CriError as error:
+            meters.event_stream_errors.inc(not heard)
             reason = str(error)
         log.debug("container events: %s; trying again in %.2f s", reason, delay)
         await asyncio.sleep(delay)

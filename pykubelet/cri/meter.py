@@ -2,9 +2,11 @@
 
 import bisect
 import dataclasses
+import itertools
+import operator
 from typing import Final
 
-BUCKETS: Final = tuple(0.005 * 2.5**n for n in range(14))
+BUCKETS: Final = tuple(itertools.accumulate([0.005] + [2.5] * 13, operator.mul))
 """Upper bounds in seconds. Source: prometheus.ExponentialBuckets(.005, 2.5, 14) in K/pkg/kubelet/metrics."""
 
 

@@ -1,9 +1,10 @@
 """Names, paths and words for a storage driver's volumes. No I/O. Source: pkg/volume/csi."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from pykubelet.model.csi import Capability
+from pykubelet.model.csi import Capability, Usage
+from pykubelet.model.machine import Filesystem
 from pykubelet.model.pod import Pod
 from pykubelet.model.storage import CSIDriverSpec
 
@@ -64,3 +65,18 @@ def pod_info(pod: Pod, *, ephemeral: bool) -> dict[str, str]:
         f"{prefix}/serviceAccount.name": pod.spec.service_account_name,
         f"{prefix}/ephemeral": str(ephemeral).lower(),
     }
+
+
+def filesystem(found: Iterable[Usage]) -> Filesystem | None:
+    """What a driver says of a volume, as a filesystem; None if it says nothing of its bytes."""
+    by_unit = {one.unit: one for one in found}
+    space, files = by_unit.get("BYTES"), by_unit.get("INODES")
+    if space is None:
+        return None
+    return Filesystem(
+        capacity=space.total,
+        available=space.available,
+        used=space.used,
+        inodes=files.total if files is not None else 0,
+        inodes_free=files.available if files is not None else 0,
+    )

@@ -15,6 +15,8 @@ from pykubelet.model.usage import ContainerUsage, PodUsage
 
 REASON = "Evicted"
 _HARD_GRACE = 1
+_VOLUME = "Usage of EmptyDir volume"
+_POD = "Pod ephemeral local storage usage"
 
 
 def ranked(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], resource: str) -> list[Pod]:
@@ -57,6 +59,13 @@ def of_local_storage(pod: Pod, usage: PodUsage, *, shared_image_fs: bool, now: f
     if message is None and shared_image_fs:
         message = _container_excess(pod, usage)
     return _evicted(_HARD_GRACE, message, now) if message is not None else None
+
+
+def signal_of(ending: Ending) -> str:
+    """Which local storage limit a Pod has exceeded that ends so, as the genuine kubelet counts them."""
+    if ending.message.startswith(_VOLUME):
+        return "emptydirfs.limit"
+    return "ephemeralpodfs.limit" if ending.message.startswith(_POD) else "ephemeralcontainerfs.limit"
 
 
 def _evicted(grace: int, message: str, now: float) -> Ending:
@@ -127,7 +136,7 @@ def _volume_excess(pod: Pod, usage: PodUsage) -> str | None:
             continue
         limit = resources.amounts({"size": source.size_limit}).get("size", resources.ZERO)
         if limit and usage.volumes.get(volume.name, 0) > limit.value:
-            return f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{limit}". '
+            return f'{_VOLUME} "{volume.name}" exceeds the limit "{limit}". '
     return None
 
 
@@ -135,7 +144,7 @@ def _pod_excess(pod: Pod, usage: PodUsage) -> str | None:
     limit = resources.pod_limits(pod).get(pressure.DISK)
     if limit is None or usage.disk is None or usage.disk <= limit.value:
         return None
-    return f"Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "
+    return f"{_POD} exceeds the total limit of containers {limit}. "
 
 
 def _container_excess(pod: Pod, usage: PodUsage) -> str | None:

@@ -69,6 +69,21 @@ def is_asked(pod: Pod, grants: Mapping[str, ResourceRequirements]) -> bool:
     return any(_differ(wanted, grants.get(name, wanted)) for name, wanted in resources_of(pod).items())
 
 
+def requested(before: Pod, after: Pod) -> Iterator[tuple[str, str, str]]:
+    """What somebody asks to be changed, for the count of it: resource, `requests` or `limits`, and how."""
+    if before.spec is after.spec:
+        return
+    old, new = resources_of(before), resources_of(after)
+    for container in (*(c for c in after.spec.init_containers if resources.is_sidecar(c)), *after.spec.containers):
+        was, asked = old.get(container.name, ResourceRequirements()), new[container.name]
+        for resource in _changed(was, asked):
+            for kind, a, b in zip(
+                ("requests", "limits"), _amounts(was, resource), _amounts(asked, resource), strict=True
+            ):
+                if how := _how(a or resources.ZERO, b or resources.ZERO):
+                    yield resource, kind, how
+
+
 def judge(pod: Pod, node: Node, others: Iterable[Pod]) -> ResizePending | None:
     """Why the resources the Pod asks for cannot be granted now; None if they can. `others` without this Pod."""
     shortage = next(iter(admission.lacking(pod, node, tuple(others))), None)
@@ -184,6 +199,14 @@ def _differ(have: ResourceRequirements, wanted: ResourceRequirements) -> bool:
 
 def _amounts(asked: ResourceRequirements, name: str) -> tuple[Quantity | None, Quantity | None]:
     return resources.amounts(asked.requests).get(name), resources.amounts(asked.limits).get(name)
+
+
+def _how(before: Quantity, after: Quantity) -> str:
+    if before == after:
+        return ""
+    if not before or not after:
+        return "add" if after else "remove"
+    return "increase" if before < after else "decrease"
 
 
 def _ours(amounts: Mapping[str, str]) -> dict[str, str]:

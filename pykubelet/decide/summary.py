@@ -15,11 +15,15 @@ from pykubelet.model.usage import ContainerUsage, PodUsage
 
 @dataclass(frozen=True, slots=True)
 class VolumeSize:
-    """Bytes and files; `own` is its filesystem if it does not lie on the node's disk (memory, a mounted device)."""
+    """Bytes and files; `own` is its filesystem if it does not lie on the node's disk (memory, a mounted device).
+
+    `claim` is the namespace and name of the claim that it came by.
+    """
 
     used: int
     inodes: int
     own: Filesystem | None = None
+    claim: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,7 @@ def _volume(name: str, size: VolumeSize, node: Filesystem, *, now: dt.datetime) 
         inodes=disk.inodes,
         inodes_used=size.inodes,
         name=name,
+        pvc_ref=told.PVCReference(namespace=size.claim[0], name=size.claim[1]) if size.claim is not None else None,
     )
 
 

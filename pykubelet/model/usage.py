@@ -25,3 +25,18 @@ class PodUsage:
     processes: int | None = None
     containers: Mapping[str, ContainerUsage] = dataclasses.field(default_factory=dict)
     volumes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClaimVolume:
+    """A claim's volume that a Pod has: the Pod's name for it, the claim's, and the folder that containers get.
+
+    `driver` and `handle` are set if it is a storage driver's.
+    """
+
+    name: str
+    namespace: str
+    claim: str
+    folder: str
+    driver: str = ""
+    handle: str = ""

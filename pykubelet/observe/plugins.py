@@ -38,6 +38,7 @@ class Plugins:
         self._folder = folder
         self._callbacks: list[Callable[[], None]] = []
         self._seen: dict[Path, tuple[int, int]] = {}
+        self._here: frozenset[Path] = frozenset()
         self._drivers: dict[str, Registered] = {}
         self.gone: set[str] = set()
         """Drivers that were here since we started, and are not any more."""
@@ -55,6 +56,11 @@ class Plugins:
         """How each driver knows this node, by the driver's name."""
         return {name: found.info for name, found in self._drivers.items()}
 
+    def sockets(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The paths of the sockets that are there, and of those whose plugin has registered."""
+        registered = frozenset(str(found.socket) for found in self._drivers.values())
+        return frozenset(str(path) for path in self._here), registered
+
     async def run(self) -> None:
         """Look until cancelled."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -66,6 +72,7 @@ class Plugins:
     async def _look(self) -> bool:
         """False if a plugin that is there did not answer, and is to be asked again soon."""
         here = dict(self._sockets())
+        self._here = frozenset(here)
         for socket in [socket for socket, identity in self._seen.items() if here.get(socket) != identity]:
             del self._seen[socket]
             if socket not in here:

@@ -5,6 +5,7 @@ import logging
 import time
 
 from nodekit.aio.backoff import Backoff
+from pykubelet import meters
 from pykubelet.cri import errors
 from pykubelet.observe.runtime_view import RuntimeView
 
@@ -40,10 +41,17 @@ class Relist:
         """Relist until cancelled."""
         retry = Backoff(base=0.2, cap=5.0)
         failures = 0
+        before: float | None = None
         while True:
             self._asked.clear()
+            began = time.monotonic()
+            if before is not None:
+                meters.relist_interval.observe(began - before)
+            before = began
+            meters.relist_last_seen.set_to_current_time()
             try:
-                await self._view.relist()
+                with meters.relist.time():
+                    await self._view.relist()
                 self.synced.set()
                 failures = 0
             except errors.CriError as error:

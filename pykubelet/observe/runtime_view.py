@@ -9,6 +9,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from pykubelet import meters
 from pykubelet.cri import errors, runtime_api
 from pykubelet.model import observed
 from pykubelet.model.ids import ContainerId, SandboxId, Uid
@@ -86,10 +87,11 @@ class RuntimeView:
             entry.stale = False
         labels = {observed.POD_UID_LABEL: uid}
         try:
-            sandboxes, containers = await asyncio.gather(
-                self._runtime.list_sandboxes(labels=labels), self._runtime.list_containers(labels=labels)
-            )
-            await self._merge(uid, sandboxes, containers, listed_at=began)
+            with meters.pod_relist.time():
+                sandboxes, containers = await asyncio.gather(
+                    self._runtime.list_sandboxes(labels=labels), self._runtime.list_containers(labels=labels)
+                )
+                await self._merge(uid, sandboxes, containers, listed_at=began)
         except BaseException:
             self.expire(uid)
             raise

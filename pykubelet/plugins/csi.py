@@ -1,11 +1,13 @@
 """The node service of one storage driver, called in plain values. Every method raises PluginError."""
 
+import time
 from typing import Any, TypeVar
 
 import grpc
 
 from plugin_protos import csi_pb2 as pb
 from plugin_protos import csi_pb2_grpc as stubs
+from pykubelet import meters
 from pykubelet.model.csi import Access, Capability, Handle, NodeInfo, Usage
 from pykubelet.plugins import errors
 
@@ -100,10 +102,17 @@ class Driver:
         )
 
     async def _call(self, name: str, request: Any) -> Any:
+        began, code = time.monotonic(), "Canceled"
         try:
-            return await getattr(self._node, name)(request, timeout=TIMEOUT, wait_for_ready=False)
+            answer = await getattr(self._node, name)(request, timeout=TIMEOUT, wait_for_ready=False)
+            code = "OK"
+            return answer
         except grpc.aio.AioRpcError as error:
+            code = errors.word(error.code())
             raise errors.of(name, self.name, error) from error
+        finally:
+            labels = (self.name, f"/csi.v1.Node/{name}", code, "false")
+            meters.csi_operation.labels(*labels).observe(time.monotonic() - began)
 
 
 def _capability(access: Access) -> pb.VolumeCapability:

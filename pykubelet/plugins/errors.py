@@ -28,6 +28,10 @@ class PluginError(Exception):
 def of(call: str, plugin: str, error: grpc.aio.AioRpcError) -> PluginError:
     """Translate; the detail is as Go prints it, as people search for that."""
     code = error.code()
-    words = "".join(part.capitalize() for part in code.name.split("_"))
-    detail = f"rpc error: code = {words} desc = {error.details()}"
+    detail = f"rpc error: code = {word(code)} desc = {error.details()}"
     return PluginError(call, plugin=plugin, detail=detail, final=code not in _MAY_GO_ON)
+
+
+def word(code: grpc.StatusCode) -> str:
+    """As Go prints it: `DeadlineExceeded`."""
+    return "".join(part.capitalize() for part in code.name.split("_"))

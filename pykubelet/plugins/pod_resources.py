@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
 from plugin_protos import podresources_pb2 as pb
 from plugin_protos import podresources_pb2_grpc as stubs
+from pykubelet import meters
+
+_VERSION: Final = "v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +67,27 @@ class _Lister(stubs.PodResourcesListerServicer):
         self._answers = answers
 
     async def List(self, request: Any, context: Any) -> Any:  # noqa: N802
+        _asked("List")
         return pb.ListPodResourcesResponse(pod_resources=[_pod(one) for one in self._answers.pods()])
 
     async def GetAllocatableResources(self, request: Any, context: Any) -> Any:  # noqa: N802
+        _asked("GetAllocatableResources")
         return pb.AllocatableResourcesResponse(devices=[_device(one) for one in self._answers.devices()])
 
     async def Get(self, request: Any, context: Any) -> Any:  # noqa: N802
+        _asked("Get")
         found = self._answers.pod(request.pod_namespace, request.pod_name)
         if found is None:
+            meters.pod_resources_get_errors.labels(_VERSION).inc()
             what = f"pod {request.pod_name} in namespace {request.pod_namespace} not found"
             await context.abort(grpc.StatusCode.UNKNOWN, what)
             raise AssertionError
         return pb.GetPodResourcesResponse(pod_resources=_pod(found))
+
+
+def _asked(method: str) -> None:
+    meters.pod_resources.labels(_VERSION).inc()
+    meters.pod_resources_requests[method].labels(_VERSION).inc()
 
 
 def _pod(pod: PodDevices) -> Any:

@@ -17,6 +17,7 @@ from nodekit.kube import errors, patch
 from nodekit.kube.client import Client
 from nodekit.objects import meta, times
 from nodekit.objects.node import NODES, Node
+from pykubelet import meters
 from pykubelet.decide import node_status
 from pykubelet.decide.node_status import NodeFacts, NodeSettings
 from pykubelet.report import events, ports
@@ -63,6 +64,8 @@ class NodeReporter:
         self._told_of_reboot = False
         self._unschedulable = False
         self._said: tuple[str, tuple[str, ...]] = ("", ())
+        self._began = clock.now().timestamp()
+        self._asked_at, self._registered_at, self._was_ready = 0.0, 0.0, False
 
     def wake(self) -> None:
         """Something about the node changed: look now."""
@@ -114,6 +117,7 @@ class NodeReporter:
 
     async def _register(self, facts: NodeFacts) -> Node | None:
         """Make the Node, with its status; the one to go on with if somebody else made it."""
+        self._asked_at = self._asked_at or self._clock.now().timestamp()
         bare = node_status.registered(self._settings, facts.machine)
         verdict = node_status.of(bare, self._settings, facts, now=times.whole(self._clock.now()))
         try:
@@ -123,6 +127,8 @@ class NodeReporter:
             log.info("the node %s was registered before", self._settings.name)
             return self._stored
         log.info("the node %s is registered", self._settings.name)
+        self._measure_registration(facts)
+        self._measure_ready(verdict.node, facts)
         self._starting = False
         self._reported(changed=True)
         self._tell(verdict.events)
@@ -144,10 +150,27 @@ class NodeReporter:
                     if self._timing.register:
                         await self._register(facts)
                     return
+            self._measure_ready(verdict.node, facts)
             self._starting = False
             self._reported(changed=changed)
         self._tell(verdict.events)
         self._tell_of_cordon(known)
+
+    def _measure_registration(self, facts: NodeFacts) -> None:
+        """How long this node took from its boot until it was made, if we made it."""
+        if self._registered_at:
+            return
+        self._registered_at = self._clock.now().timestamp()
+        meters.startup_before_kubelet.set(self._began - facts.machine.booted_at)
+        meters.startup_before_registration.set(self._asked_at - self._began)
+        meters.startup_registration.set(self._registered_at - self._asked_at)
+
+    def _measure_ready(self, node: Node, facts: NodeFacts) -> None:
+        ready = any(one.type == "Ready" and one.status == "True" for one in node.status.conditions)
+        if ready and self._registered_at and not self._was_ready:
+            self._was_ready, now = True, self._clock.now().timestamp()
+            meters.startup_after_registration.set(now - self._registered_at)
+            meters.startup.set(now - facts.machine.booted_at)
 
     def _reported(self, *, changed: bool) -> None:
         # Reports that are due are spread, so that nodes that came up together do not report together for ever.

@@ -3,9 +3,10 @@
 Source: K/pkg/kubelet/metrics/metrics.go, K/pkg/kubelet/prober/prober_manager.go.
 """
 
+import platform
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,8 +18,12 @@ from nodekit.serve.exposition import Family
 from pykubelet.cri import meter
 from pykubelet.model import observed
 from pykubelet.model.pod import Pod
+from pykubelet.model.volume import Volume
+from pykubelet.serve import pod_metrics
+from pykubelet.serve.pod_metrics import Working
 
 PROBES: Final = "/metrics/probes"
+_MACHINES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 _SOURCE: Final = "kubernetes.io/config.source"
 _WORDS: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _OPERATIONS: Final = {
@@ -37,11 +42,15 @@ class Sources:
     """Where the numbers come from, asked at each scrape."""
 
     node_name: str
+    version: str
     cgroup_version: int
     desired: Callable[[], Iterable[Pod]]
     active: Callable[[], Iterable[Pod]]
     mirrors: Callable[[], Iterable[Pod]]
     runtime: Callable[[], Iterable[observed.PodRuntime]]
+    working: Callable[[], Iterable[Working]]
+    plugin: Callable[[Pod, Volume], str]
+    sockets: Callable[[], tuple[Collection[str], Collection[str]]]
 
 
 class AgentMetrics(Collector):
@@ -67,7 +76,9 @@ class AgentMetrics(Collector):
             "kubelet_active_pods", "The number of pods that are considered when admitting new pods.", sources.active()
         )
         yield _gauge("kubelet_mirror_pods", "The number of mirror pods.", {"": len(list(sources.mirrors()))})
+        yield _build(sources.version)
         yield from self._running()
+        yield from pod_metrics.families(sources.working(), sources.plugin, sources.sockets())
         yield from _operations()
 
     def _running(self) -> Iterator[metrics_core.Metric]:
@@ -120,6 +131,25 @@ class ProbeMetrics:
         return "".join(f"{line}\n" for line in lines).encode() if len(lines) > 2 else b""
 
 
+def _build(version: str) -> metrics_core.Metric:
+    """What runs here; of the labels about Go's toolchain those that have a counterpart."""
+    major, minor, *_ = version.removeprefix("v").split(".")
+    told = {
+        "build_date": "",
+        "compiler": platform.python_implementation().lower(),
+        "git_commit": "",
+        "git_tree_state": "",
+        "git_version": version,
+        "go_version": f"python{platform.python_version()}",
+        "major": major,
+        "minor": minor,
+        "platform": f"linux/{_MACHINES.get(platform.machine(), platform.machine())}",
+    }
+    family = metrics_core.GaugeMetricFamily("kubernetes_build_info", "What was built, and of what.", labels=[*told])
+    family.add_metric([*told.values()], 1)
+    return family
+
+
 def operation(rpc: str) -> str:
     """The genuine kubelet's word for a call: `run_podsandbox`, `create_container`."""
     return _OPERATIONS.get(rpc) or _WORDS.sub("_", rpc).lower()
@@ -143,23 +173,11 @@ def _operations() -> Iterator[metrics_core.Metric]:
             errors.add_metric(labels, tally.errors)
         took.add_metric(labels, _buckets(tally), tally.seconds)
     yield from (calls, errors, took)
-    started = meter.tallies.get("RunPodSandbox", meter.Tally())
-    yield metrics_core.CounterMetricFamily(
-        "kubelet_started_pods", "Cumulative number of pods started", value=started.calls
-    )
-    yield metrics_core.CounterMetricFamily(
-        "kubelet_started_pods_errors", "Cumulative number of errors when starting pods", value=started.errors
-    )
-    sandboxes = metrics_core.HistogramMetricFamily(
-        "kubelet_run_podsandbox_duration_seconds", "Duration in seconds of the run_podsandbox operations."
-    )
-    sandboxes.add_metric([], _buckets(started), started.seconds)
-    yield sandboxes
 
 
 def _buckets(tally: meter.Tally) -> list[tuple[str, float]]:
     found, total = [], 0
-    for bound, count in zip((*(f"{bound:.6g}" for bound in meter.BUCKETS), "+Inf"), tally.took, strict=True):
+    for bound, count in zip((*(f"{bound!r}" for bound in meter.BUCKETS), "+Inf"), tally.took, strict=True):
         total += count
         found.append((bound, float(total)))
     return found

@@ -22,6 +22,7 @@ from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide import csi
 from pykubelet.model.container import ResourceRequirements
 from pykubelet.model.kinds import SECRETS, Secret
+from pykubelet.model.machine import Filesystem
 from pykubelet.model.storage import (
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
@@ -222,6 +223,12 @@ async def test_a_claim_that_has_grown_has_its_file_system_grow(short_path: Path)
         await claimed.fill(slot)
         assert _names(driver).count("NodeExpandVolume") == 1
         assert claimed.path(slot).parent.name == "pv-1"
+        (measurable,) = claimed.measurable(slot.pod.uid)
+        assert (measurable.name, measurable.namespace, measurable.claim) == ("data", "default", "claim")
+        assert await there.volumes.filesystem(measurable) == Filesystem(capacity=3, available=1, used=2)
+        assert claimed.serving(slot) == f"kubernetes.io~csi:{NAME}"
+        claimed.forget(slot.pod.uid)
+        assert claimed.measurable(slot.pod.uid) == ()
 
 
 def _fields(wanted: Wanted) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -30,6 +31,34 @@ MISSING = {
     r"machine_(cpu_books|cpu_drawers|nvm).*": "of mainframes and persistent memory: 0 on all other machines",
     r"process_start_time_seconds": "of the kubelet itself: at /metrics",
 }
+LEFT_OUT = {
+    r"go_.*|process_(network|virtual_memory_max).*": "of Go's runtime, and of its client library",
+    r"apiserver_.*|aggregator_.*|workqueue_.*": "of Go libraries that serve an API server, or its controllers",
+    r"(cardinality_enforcement|disabled|hidden|registered)_.*": "of the library that keeps the genuine metrics",
+    r"kubernetes_feature_enabled": "there are no feature gates but those that say how a node shows itself",
+    r"rest_client_(rate_limiter|transport|exec_plugin|request_retries)_.*": "of client-go: no limiter, no such cache",
+    r"dra_.*": "there is no dynamic resource allocation",
+    r"kubelet_(cpu|memory|topology)_manager_.*|kubelet_memory_qos_.*": "there are no such managers, and no memory QoS",
+    r"kubelet_imagemanager_.*": "credentials of images that are here already are not verified",
+    r"kubelet_pod_(infeasible|deferred)_.*": "a resize that waits is judged at each step, not by a queue of retries",
+    r"kubelet_(podcertificate_states|credential_provider_config_info|cri_losing_support)": "not counted yet",
+    r"volume_manager_selinux_.*": "there are no SELinux labels on mounts",
+    r"kubelet_pleg_discard_events": "what is seen is kept as a state: no channel of events could be full",
+    r"kubelet_pod_watch_events_dropped_total": "there is no API of Pods on the node",
+    r"(reconstruct_volume|force_cleaned_failed_volume)_.*": "volumes are found by their folders, not reconstructed",
+}
+WHEN_IT_HAPPENS = {
+    r"kubelet_(evictions|eviction_stats_age_seconds|preemptions|admission_rejections_total)": "a Pod is sent away",
+    r"kubelet_(run_podsandbox_errors|started_containers_errors|runtime_operations_errors)_total": "something fails",
+    r"kubelet_(terminated_containers|restarted_pods)_total": "a container ends, a Pod comes again",
+    r"kubelet_(container_requested_resizes_total|pod_resize_duration_milliseconds|pod_pending_resizes)": "a resize",
+    r"kubelet_(image_pull_duration_seconds|image_garbage_collected_total)": "an image comes or goes",
+    r"kubelet_(credential_provider|device_plugin|pod_resources_endpoint)_.*|plugin_manager_.*|csi_.*": "of plugins",
+    r"kubelet_(certificate_manager|server_expiration)_.*": "certificates are renewed",
+    r"kubelet_(http|websocket)_.*|storage_operation_.*|volume_.*": "there are volumes, and somebody asks",
+    r"kubelet_pod_start_(sli|total)_duration_seconds": "a Pod starts: there it is a vector, though without labels",
+    r"kubelet_volume_stats_.*": "a genuine kubelet looks once a minute whether there are new Pods with claims",
+}
 MISSING_IN_SUMMARY = {
     r"\.(pods|node\.systemContainers)\[\].*psi.*|.*\[\].*\.io\.time": ONLY_V2,
 }
@@ -42,6 +71,30 @@ def families(text: str) -> dict[str, frozenset[str]]:
         if sample := re.match(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ", line):
             found[sample[1]] |= set(re.findall(r'(\w+)="', sample[2] or ""))
     return {name: frozenset(labels) for name, labels in found.items()}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a family's samples look like: its type, their labels, the bounds of its buckets. No labels: no samples."""
+
+    kind: str
+    labels: frozenset[str] | None = None
+    bounds: frozenset[float] = frozenset()
+
+
+def shapes(text: str) -> dict[str, Shape]:
+    """All families of a process's own metrics, also those of which nothing has happened yet."""
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    found = {name: Shape(kind) for name, kind in kinds.items()}
+    for name, labels in families(text).items():
+        base = re.sub(r"_(bucket|sum|count)$", "", name)
+        family = base if kinds.get(base) in ("histogram", "summary") else name
+        bounds = re.findall(rf'^{name}{{.*\ble="([^"]+)".*}} ', text, re.M)
+        before = found[family]
+        found[family] = Shape(
+            before.kind, (before.labels or frozenset()) | labels, before.bounds | frozenset(map(float, bounds))
+        )
+    return found
 
 
 def paths(value: Any, path: str = "") -> Iterator[str]:
@@ -59,22 +112,38 @@ def raw(cluster: Kube, node: str, path: str) -> str:
     return cluster.run("get", "--raw", f"/api/v1/nodes/{node}/proxy/{path}")
 
 
+def claimed(name: str, node: str) -> tuple[Manifest, Manifest]:
+    """A claim, and a folder of the node that it is bound to."""
+    modes = {"accessModes": ["ReadWriteOnce"], "storageClassName": name}
+    on_node = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [on_node]}]}}
+    storage = {"storage": "1Mi"}
+    volume = {"capacity": storage, "local": {"path": "/usr"}, "nodeAffinity": affinity}
+    claim = {"resources": {"requests": storage}, "volumeName": name}
+    return (
+        {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": {**volume, **modes}},
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": {**claim, **modes}},
+    )
+
+
 def busy(name: str, node: str) -> Manifest:
-    """A container with limits, a volume and a probe, so that there is something to tell of each."""
+    """A container with limits, volumes and a probe, so that there is something to tell of each."""
     work = k.shell("c", "while :; do sleep 0.1; done", resources={"limits": {"memory": "64Mi", "cpu": "200m"}})
     work["livenessProbe"] = {"exec": {"command": ["true"]}, "periodSeconds": 1}
     work["volumeMounts"] = [{"name": "e", "mountPath": "/e"}]
-    return k.pod(name, work, nodeName=node, volumes=[{"name": "e", "emptyDir": {}}])
+    kept = {"name": "c", "persistentVolumeClaim": {"claimName": name, "readOnly": True}}
+    return k.pod(name, work, nodeName=node, volumes=[{"name": "e", "emptyDir": {}}, kept])
 
 
 @pytest.fixture(scope="module")
 def measured(cluster: Kube, ours: Manifest, genuine: str) -> Iterator[dict[str, dict[str, str]]]:
     """What both nodes say at each endpoint, with a Pod on each; by endpoint, then `OURS` or the genuine node's name."""
-    endpoints = ("metrics/resource", "metrics/cadvisor", "metrics/probes", "stats/summary")
+    endpoints = ("metrics", "metrics/resource", "metrics/cadvisor", "metrics/probes", "stats/summary")
     name = ours["metadata"]["name"]
     pods = {node: f"measured-{node}" for node in (name, genuine)}
-    cluster.apply(*(busy(name, node) for node, name in pods.items()))
     try:
+        for node, pod in pods.items():
+            cluster.apply(*claimed(pod, node), busy(pod, node))
         for node, pod in pods.items():
             cluster.wait_ready(pod)
             # cadvisor looks at a new container after up to 15 s, and takes another look for rates.
@@ -92,6 +161,8 @@ def measured(cluster: Kube, ours: Manifest, genuine: str) -> Iterator[dict[str, 
     finally:
         for pod in pods.values():
             cluster.delete("pod", pod, wait=False)
+            for kind in ("pvc", "pv"):
+                cluster.run("delete", kind, pod, "--wait=false", "--ignore-not-found")
 
 
 @pytest.mark.parametrize("path", ["metrics/resource", "metrics/cadvisor", "metrics/probes"])
@@ -103,6 +174,29 @@ def test_metrics_have_the_names_and_labels_of_a_genuine_node(
     assert sorted(missing) == []
     assert sorted(ours.keys() - theirs.keys()) == []
     assert {name: labels for name, labels in ours.items() if labels != theirs[name]} == {}
+
+
+def test_the_agents_own_metrics_are_those_of_a_genuine_kubelet(
+    measured: dict[str, dict[str, str]], genuine: str
+) -> None:
+    ours, theirs = shapes(measured["metrics"][OURS]), shapes(measured["metrics"][genuine])
+    missing = [name for name in theirs.keys() - ours.keys() if not any(re.fullmatch(r, name) for r in LEFT_OUT)]
+    assert sorted(missing) == []
+    # Go shows a family only once something has happened; ours are shown with their type before.
+    told = {name for name, shape in ours.items() if shape.labels is not None}
+    assert (
+        sorted(name for name in told - theirs.keys() if not any(re.fullmatch(r, name) for r in WHEN_IT_HAPPENS)) == []
+    )
+    differ = {name: (ours[name], theirs[name]) for name in told & theirs.keys() if ours[name] != theirs[name]}
+    assert differ == {}
+
+
+def test_a_claims_volume_is_told_of(measured: dict[str, dict[str, str]], ours: Manifest) -> None:
+    claim = f'namespace="default",persistentvolumeclaim="measured-{ours["metadata"]["name"]}"'
+    found = re.findall(rf"^kubelet_volume_stats_(\w+)\{{{claim}\}} (\d+)$", measured["metrics"][OURS], re.M)
+    told = {name: int(value) for name, value in found}
+    assert told["capacity_bytes"] >= told["used_bytes"] + told["available_bytes"] > 0
+    assert told["inodes"] == told["inodes_used"] + told["inodes_free"]
 
 
 def test_the_summary_has_the_fields_of_a_genuine_nodes(measured: dict[str, dict[str, str]], genuine: str) -> None:

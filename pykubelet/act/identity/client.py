@@ -8,7 +8,7 @@ from nodekit.aio.clock import Clock
 from nodekit.kube import auth
 from nodekit.kube.auth import AuthError, Credentials, Identity, Source
 from nodekit.kube.client import Client
-from pykubelet import errors
+from pykubelet import errors, meters
 from pykubelet.act.identity import bootstrap, requests, rotation, x509
 from pykubelet.act.identity.bootstrap import Places
 from pykubelet.act.identity.rotation import Rotation
@@ -28,6 +28,11 @@ class ClientIdentity:
         self._clock = clock
         self._store = Store(places.folder, "kubelet-client")
         self._usable = asyncio.Event()
+
+    @property
+    def rotates(self) -> bool:
+        """Whether there is a certificate that is renewed; known once it is open."""
+        return self._rotate
 
     async def open(self) -> Credentials:
         """The credentials to begin with; while there are none, those that `run` is going to fill.
@@ -69,6 +74,8 @@ class ClientIdentity:
             await self._obtain(credentials, client)
 
         kept = Rotation(self._store, identity.client(self._node), obtain, clock=self._clock)
+        kept.failed = meters.client_renewal_errors.inc
+        meters.client_certificate_left.set_function(kept.expires_in)
         if self._rotate:
             await kept.run()
         elif not self._usable.is_set():

@@ -1,6 +1,7 @@
 """Keeps one certificate in its file: gets the first, and the next before it ends, for as long as the agent runs."""
 
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -32,6 +33,10 @@ class Rotation:
         self._obtain = obtain
         self._clock = clock
         self._due: tuple[Held, float] | None = None
+        self.failed: Callable[[], None] = lambda: None
+        """Called when none could be obtained."""
+        self.replaced: Callable[[float], None] = lambda lived: None
+        """Called with the seconds that the certificate before has lived."""
 
     async def run(self) -> None:
         """Keep it until cancelled."""
@@ -42,6 +47,7 @@ class Rotation:
                 failures = 0
             except (requests.NotIssued, x509.CertificateError, AuthError, errors.ApiError, OSError) as error:
                 failures += 1
+                self.failed()
                 pause = _BACKOFF.delay(failures, random=random.random)
                 said = identity.hint(str(error), now=self._now())
                 log.error("no new certificate in %s, tried again in %.0fs: %s", self._store.current, pause, said)
@@ -52,8 +58,15 @@ class Rotation:
         left = await self._left()
         if left > 0:
             return min(left, LOOK)
+        before = self._due[0] if self._due is not None else None
         await self._obtain()
+        if before is not None:
+            self.replaced(self._now() - before.not_before)
         return min(max(await self._left(), _SOON), LOOK)
+
+    def expires_in(self) -> float:
+        """Whole seconds until the certificate ends, below 0 if it has; infinite while there is none."""
+        return math.trunc(self._due[0].not_after - self._now()) if self._due is not None else math.inf
 
     async def _left(self) -> float:
         """Seconds until another one is due; 0 or less if it is now."""

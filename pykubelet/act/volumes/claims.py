@@ -26,6 +26,7 @@ from pykubelet.model.storage import (
     PersistentVolumeClaim,
     SecretReference,
 )
+from pykubelet.model.usage import ClaimVolume
 from pykubelet.model.volume import NFSSource, Volume
 
 _PERIOD = 60.0
@@ -43,6 +44,9 @@ class InlineCSI(Stateless):
 
     def serves(self, volume: Volume) -> bool:
         return volume.csi is not None
+
+    def serving(self, slot: Slot) -> str:
+        return f"{self.plugin}:{slot.volume.csi.driver}" if slot.volume.csi is not None else self.plugin
 
     async def fill(self, slot: Slot) -> None:
         source, pod = slot.volume.csi, slot.pod
@@ -74,6 +78,8 @@ class Claimed:
         self._volumes = volumes
         self._now = now
         self._paths: dict[tuple[Uid, str], Path] = {}
+        self._measurable: dict[tuple[Uid, str], ClaimVolume] = {}
+        self._plugins: dict[tuple[Uid, str], str] = {}
         self._look_at: dict[Uid, float] = {}
 
     def serves(self, volume: Volume) -> bool:
@@ -85,14 +91,28 @@ class Claimed:
             volume = await self._bound(claim)
         except errors.ApiError as error:
             raise VolumeError(str(error)) from error
+        self._plugins[slot.pod.uid, slot.volume.name] = _plugin(volume)
         source = slot.volume.persistent_volume_claim
         read_only = source is not None and source.read_only
         path = await self._have(slot, volume, read_only=read_only)
         self._paths[slot.pod.uid, slot.volume.name] = path
+        if volume.spec.volume_mode != BLOCK and volume.spec.host_path is None:
+            csi_source = volume.spec.csi
+            self._measurable[slot.pod.uid, slot.volume.name] = ClaimVolume(
+                name=slot.volume.name,
+                namespace=claim.metadata.namespace,
+                claim=claim.metadata.name,
+                folder=str(path),
+                driver=csi_source.driver if csi_source is not None else "",
+                handle=csi_source.volume_handle if csi_source is not None else "",
+            )
         if volume.spec.csi is not None:
             # A node may not watch claims; that one has grown is seen by looking now and then.
             self._look_at[slot.pod.uid] = self._now() + _PERIOD
             await self._grow(claim, volume, path)
+
+    def serving(self, slot: Slot) -> str:
+        return self._plugins.get((slot.pod.uid, slot.volume.name), "N/A")
 
     def path(self, slot: Slot) -> Path:
         return self._paths[slot.pod.uid, slot.volume.name]
@@ -103,8 +123,14 @@ class Claimed:
     def forget(self, uid: Uid) -> None:
         """The Pod is gone."""
         self._look_at.pop(uid, None)
-        for key in [key for key in self._paths if key[0] == uid]:
-            del self._paths[key]
+        for key in [key for key in self._plugins if key[0] == uid]:
+            del self._plugins[key]
+            self._paths.pop(key, None)
+            self._measurable.pop(key, None)
+
+    def measurable(self, uid: Uid) -> tuple[ClaimVolume, ...]:
+        """Those of a Pod's volumes of which it can be told how full they are: no devices, no folders of the node."""
+        return tuple(found for key, found in self._measurable.items() if key[0] == uid)
 
     async def _claim(self, slot: Slot) -> PersistentVolumeClaim:
         pod, source = slot.pod, slot.volume.persistent_volume_claim
@@ -244,3 +270,12 @@ def _is_ready(target: Path) -> bool:
     """Whether something is mounted there; else the folder is made."""
     target.mkdir(parents=True, exist_ok=True, mode=0o750)
     return mount.is_mounted(target)
+
+
+def _plugin(volume: PersistentVolume) -> str:
+    spec = volume.spec
+    if spec.csi is not None:
+        return f"{csi.PLUGIN}:{spec.csi.driver}"
+    if spec.local is not None:
+        return "kubernetes.io~local-volume"
+    return "kubernetes.io~host-path" if spec.host_path is not None else "kubernetes.io~nfs"

@@ -14,6 +14,7 @@ from typing import Protocol
 from nodekit.kube import errors
 from nodekit.kube.client import Client
 from nodekit.objects.meta import Key
+from pykubelet import meters
 from pykubelet.act import mount
 from pykubelet.act.volumes import ownership
 from pykubelet.act.volumes.csi_data import CSIData, Mapped, Published
@@ -22,7 +23,9 @@ from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide import csi
 from pykubelet.model.csi import Access, Capability, Handle
 from pykubelet.model.kinds import SECRETS
+from pykubelet.model.machine import Filesystem
 from pykubelet.model.storage import VOLUME_ATTACHMENTS, CSIDriverSpec
+from pykubelet.model.usage import ClaimVolume
 from pykubelet.plugins.csi import Driver
 from pykubelet.plugins.errors import PluginError
 
@@ -109,6 +112,17 @@ class CSIVolumes:
             staged = str(self._data.staging(wanted.driver, wanted.handle)) if Capability.STAGE in can else ""
             volume = Handle(wanted.handle, _access(wanted, can, group=None))
             return await driver.expand(volume, str(path), staged=staged, size=size)
+
+    async def filesystem(self, volume: ClaimVolume) -> Filesystem | None:
+        """How full a mounted volume is, as its driver says; None if it cannot tell. Raises VolumeError."""
+        driver = self._driver(volume.driver)
+        try:
+            if Capability.STATS not in await driver.capabilities():
+                return None
+            with meters.volume_sizing.labels(volume.driver).time():
+                return csi.filesystem(await driver.usage(volume.handle, volume.folder))
+        except PluginError as error:
+            raise VolumeError(error.detail) from error
 
     async def unmount(self, pod_folder: Path) -> None:
         """Take away all that a Pod's folder has. Raises VolumeError."""

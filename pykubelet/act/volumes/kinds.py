@@ -53,6 +53,10 @@ class Kind(Protocol):
         """What containers get mounted."""
         ...
 
+    def serving(self, slot: Slot) -> str:
+        """The plugin that serves this very volume, with its driver if it has one: `kubernetes.io~csi:driver`."""
+        ...
+
     def renew_at(self, uid: Uid) -> float | None:
         """When a volume of the Pod has to be filled again, whatever happens (epoch seconds)."""
         ...
@@ -64,6 +68,12 @@ class Kind(Protocol):
 
 class Stateless:
     """A kind that remembers nothing of its Pods."""
+
+    plugin: str
+
+    def serving(self, slot: Slot) -> str:
+        """That of the kind."""
+        return self.plugin
 
     def renew_at(self, uid: Uid) -> float | None:
         """Never."""

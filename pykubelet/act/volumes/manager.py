@@ -1,9 +1,14 @@
 """Gets a Pod's volumes ready, keeps their content up to date, and takes them away."""
 
 import asyncio
+import contextlib
+import os
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
+from pykubelet import meters
 from pykubelet.act import mount, ports
 from pykubelet.act.files import PodFiles
 from pykubelet.act.volumes.csi import CSIVolumes
@@ -27,6 +32,8 @@ class VolumeManager:
         self._csi = csi
         self._issuers = issuers
         self._recorder = recorder
+        self._asked: dict[tuple[Uid, str], float] = {}
+        self._ready: set[tuple[Uid, str]] = set()
 
     async def prepare(self, pod: Pod) -> None:
         """Have every volume on disk and filled; done again it brings changed content up to date.
@@ -49,6 +56,14 @@ class VolumeManager:
                 return str(kind.path(slot))
         raise ConfigError(f'cannot find volume "{name}" to mount into container')
 
+    def plugin(self, pod: Pod, volume: Volume) -> str:
+        """Which plugin serves a volume, in the genuine kubelet's words; `N/A` if that is not known (yet)."""
+        try:
+            kind, slot = self._slot(pod, volume)
+        except ConfigError:
+            return "N/A"
+        return _spoken(kind.serving(slot))
+
     def renew_at(self, uid: Uid) -> float | None:
         """When the Pod's volumes need `prepare` again, for a token's sake for instance (epoch seconds)."""
         times = [self._issuers.renew_at(uid), *(kind.renew_at(uid) for kind in self._kinds)]
@@ -69,9 +84,17 @@ class VolumeManager:
     async def remove(self, uid: Uid) -> None:
         """Unmount and remove the volumes of a Pod of which no more than the UID is known. PodError FailedUnMount."""
         self._issuers.forget(uid)
+        for key in [key for key in self._asked if key[0] == uid]:
+            del self._asked[key]
+            self._ready.discard(key)
         for kind in self._kinds:
             kind.forget(uid)
         folder = self._files.folder(uid)
+        here = _here(folder / "volumes")
+        with _timed("volume_unmount", lambda: here):
+            await self._remove(uid, folder)
+
+    async def _remove(self, uid: Uid, folder: Path) -> None:
         try:
             mounted = mount.below(folder)
             for point in mounted:
@@ -93,7 +116,14 @@ class VolumeManager:
     async def _fill(self, pod: Pod, volume: Volume) -> None:
         try:
             kind, slot = self._slot(pod, volume)
-            await kind.fill(slot)
+            key = (pod.uid, volume.name)
+            asked = self._asked.setdefault(key, time.monotonic())
+            with _timed("volume_mount", lambda: [self.plugin(pod, volume)]):
+                await kind.fill(slot)
+            if key not in self._ready:
+                self._ready.add(key)
+                plugin = self.plugin(pod, volume)
+                meters.volume_mount.labels(plugin, "overall_volume_mount").observe(time.monotonic() - asked)
         except (VolumeError, ConfigError, OSError) as error:
             words = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.errno else str(error)
             said = f'MountVolume.SetUp failed for volume "{volume.name}" : {words}'
@@ -106,3 +136,26 @@ class VolumeManager:
                 folder = self._files.folder(pod.uid) / "volumes" / kind.plugin / volume.name
                 return kind, Slot(pod, volume, folder)
         raise ConfigError(f'volume "{volume.name}" is of a kind that this kubelet does not serve')
+
+
+@contextlib.contextmanager
+def _timed(operation: str, plugins: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """Count an operation on volumes of these plugins, which are done together; afterwards they are known."""
+    began, status = time.monotonic(), "fail-unknown"
+    try:
+        yield
+        status = "success"
+    finally:
+        for plugin in plugins():
+            meters.storage_operation.labels(plugin, operation, status, "false").observe(time.monotonic() - began)
+
+
+def _here(folder: Path) -> list[str]:
+    """The plugins of the volumes that a Pod's folder has."""
+    with contextlib.suppress(OSError):
+        return [_spoken(kind.name) for kind in os.scandir(folder) for _ in os.scandir(kind.path)]
+    return []
+
+
+def _spoken(plugin: str) -> str:
+    return plugin.replace("~", "/", 1)

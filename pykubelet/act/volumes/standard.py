@@ -1,9 +1,7 @@
 """The kinds of volumes a node serves, in the order they are asked."""
 
 import dataclasses
-from collections.abc import Callable
 
-from nodekit.kube.client import Client
 from pykubelet.act.volumes.claims import NFS, Claimed, InlineCSI
 from pykubelet.act.volumes.content import ConfigMap, DownwardAPI, Projected, Secret
 from pykubelet.act.volumes.csi import CSIVolumes
@@ -14,11 +12,10 @@ from pykubelet.act.volumes.plain import EmptyDir, HostPath, Image
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Storage:
-    """What volumes that are not the Pod's own need; `now()` gives epoch seconds."""
+    """What serves volumes that are not the Pod's own."""
 
-    client: Client
+    claimed: Claimed
     csi: CSIVolumes
-    now: Callable[[], float]
 
 
 def kinds(
@@ -33,7 +30,7 @@ def kinds(
         EmptyDir(memory_allocatable),
         HostPath(),
         Image(),
-        Claimed(storage.client, storage.csi, now=storage.now),
+        storage.claimed,
         InlineCSI(storage.csi),
         NFS(),
     )

@@ -129,32 +129,36 @@ LIMITED = (Container(name="c", resources=ResourceRequirements(limits={"ephemeral
 
 
 @pytest.mark.parametrize(
-    ("asked", "usage", "message"),
+    ("asked", "usage", "message", "signal"),
     [
-        pytest.param(pod("a", volumes=(VOLUME,)), PodUsage(volumes={"v": 9 * Mi}), None, id="within its limits"),
+        pytest.param(pod("a", volumes=(VOLUME,)), PodUsage(volumes={"v": 9 * Mi}), None, "", id="within its limits"),
         pytest.param(
             pod("a", volumes=(VOLUME,)),
             PodUsage(volumes={"v": 11 * Mi}),
             'Usage of EmptyDir volume "v" exceeds the limit "10Mi". ',
+            "emptydirfs.limit",
             id="a volume is too large",
         ),
         pytest.param(
             pod("a", containers=LIMITED),
             PodUsage(disk=11 * Mi),
             "Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ",
+            "ephemeralpodfs.limit",
             id="the Pod is",
         ),
         pytest.param(
             pod("a", containers=LIMITED),
             PodUsage(disk=9 * Mi, containers={"c": ContainerUsage(disk=11 * Mi)}),
             'Container c exceeded its local ephemeral storage limit "10Mi". ',
+            "ephemeralcontainerfs.limit",
             id="a container is",
         ),
     ],
 )
-def test_local_storage(asked: Pod, usage: PodUsage, message: str | None) -> None:
+def test_local_storage(asked: Pod, usage: PodUsage, message: str | None, signal: str) -> None:
     ending = eviction.of_local_storage(asked, usage, shared_image_fs=True, now=NOW)
     assert (ending.message if ending else None) == message
+    assert (eviction.signal_of(ending) if ending else "") == signal
 
 
 def short_of(memory: int) -> Shortage:

@@ -171,3 +171,34 @@ def test_a_lower_memory_limit_is_told_apart(have: dict[str, str], to: dict[str, 
 def test_a_limit_is_inherited_from_the_pod() -> None:
     whole = ResourceRequirements(limits={"memory": "1Ki"})
     assert resize.lowered_memory_limit(Actuated(BIG), Actuated(BIG, whole)) == 1024
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        pytest.param(SMALL, BIG, [("cpu", "requests", "increase")], id="more"),
+        pytest.param(BIG, SMALL, [("cpu", "requests", "decrease")], id="less"),
+        pytest.param(
+            ResourceRequirements(limits={"memory": "1Gi"}),
+            ResourceRequirements(requests={"memory": "1Gi"}),
+            [("memory", "requests", "add"), ("memory", "limits", "remove")],
+            id="one for the other",
+        ),
+        pytest.param(
+            SMALL,
+            ResourceRequirements(requests={"cpu": "100m", "memory": "65536Ki"}, limits={"cpu": "0.4"}),
+            [],
+            id="the same in other words",
+        ),
+        pytest.param(
+            SMALL,
+            ResourceRequirements(requests={**SMALL.requests, "example.com/gpu": "1"}, limits=SMALL.limits),
+            [],
+            id="what cannot be resized",
+        ),
+    ],
+)
+def test_what_is_asked_to_be_changed(
+    before: ResourceRequirements, after: ResourceRequirements, told: list[tuple[str, str, str]]
+) -> None:
+    assert list(resize.requested(pod(before), pod(after))) == told

@@ -1,15 +1,34 @@
 """The agent's own metrics have the genuine kubelet's names."""
 
+import datetime as dt
+
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from prometheus_client import CollectorRegistry
 
+from nodekit.metrics import Metrics as ProcessMetrics
 from nodekit.objects.meta import ObjectMeta
 from pykubelet.cri import meter
+from pykubelet.cri.errors import Unavailable
 from pykubelet.model.ids import SandboxId, Uid
 from pykubelet.model.observed import PodRuntime, Sandbox, SandboxState
 from pykubelet.model.pod import Pod
+from pykubelet.model.summary import (
+    ContainerStats,
+    FsStats,
+    NodeStats,
+    PodReference,
+    PodStats,
+    PVCReference,
+    Summary,
+    VolumeStats,
+)
 from pykubelet.serve import agent_metrics
 from pykubelet.serve.agent_metrics import AgentMetrics, ProbeMetrics, Sources
+from pykubelet.serve.metrics import Metrics
+from pykubelet.serve.metrics_disk import DiskMetrics
+
+NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 
 
 @pytest.mark.parametrize(
@@ -34,11 +53,15 @@ def test_pods_and_calls_are_counted() -> None:
         AgentMetrics(
             Sources(
                 node_name="n1",
+                version="v1.37.2+pykubelet.0.1",
                 cgroup_version=2,
                 desired=lambda: [Pod(), static],
                 active=lambda: [Pod()],
                 mirrors=list,
                 runtime=lambda: [PodRuntime(uid, "default", "web", sandboxes=(sandbox,))],
+                working=list,
+                plugin=lambda pod, volume: "N/A",
+                sockets=lambda: ((), ()),
             )
         )
     )
@@ -67,3 +90,48 @@ async def test_answers_of_probes_are_counted() -> None:
         'prober_probe_total{container="app",namespace="default",pod="web",pod_uid="u1",probe_type="Liveness",'
         'result="successful"} 3'
     ) in text
+
+
+@pytest.mark.parametrize(
+    ("accept", "end"),
+    [
+        pytest.param("", b'data"} 9\n', id="text"),
+        pytest.param("application/openmetrics-text", b'data"} 9\n# EOF\n', id="OpenMetrics"),
+    ],
+)
+async def test_what_logs_and_claims_take_is_added_to_the_processes_own_metrics(accept: str, end: bytes) -> None:
+    logs = FsStats(time=NOW, used_bytes=7)
+    pod = PodStats(
+        pod_ref=PodReference(name="web", namespace="default", uid="u1"),
+        start_time=NOW,
+        volume_stats=(
+            VolumeStats(time=NOW, name="v", pvc_ref=PVCReference(namespace="default", name="data"), capacity_bytes=9),
+            VolumeStats(time=NOW, name="scratch", capacity_bytes=8),
+        ),
+        containers=(
+            ContainerStats(name="app", start_time=NOW, logs=logs),
+            ContainerStats(name="silent", start_time=NOW),
+        ),
+    )
+
+    async def summary() -> Summary:
+        return Summary(node=NodeStats(node_name="n1", start_time=NOW), pods=(pod,))
+
+    endpoint = Metrics(ProcessMetrics(), sources={"/metrics": DiskMetrics(summary).text})
+    assert [route.path for route in endpoint.routes()] == ["/metrics"]
+    answer = await endpoint.own(make_mocked_request("GET", "/metrics", headers={"Accept": accept}))
+    body = answer.body
+    assert isinstance(body, bytes)
+    assert b'\nkubelet_volume_stats_capacity_bytes{namespace="default",persistentvolumeclaim="data"} 9\n' in body
+    assert b"kubelet_volume_stats_used_bytes" not in body, "what is not known is left out"
+    labels = b'{container="app",namespace="default",pod="web",uid="u1"}'
+    assert b"\nkubelet_container_log_filesystem_used_bytes" + labels + b" 7\n" in body
+    assert body.endswith(end)
+    assert b"silent" not in body
+
+
+async def test_without_stats_there_is_nothing_of_logs() -> None:
+    async def summary() -> Summary:
+        raise Unavailable("ListPodSandboxStats")
+
+    assert await DiskMetrics(summary).text() == b""
