@@ -164,6 +164,11 @@ machines: deb ## Machines with systemd: package, genuine kubeadm, conversion and
 MACHINES = $(addprefix tests/machines/,test_install.py test_kubeadm.py test_daemonset.py test_convert.py)
 PYTEST ?=
 
+.PHONY: vm
+vm: ARGS :=
+vm: deb ## A QEMU guest with cgroup v2 and the systemd driver: package, kubeadm join, a Pod with limits (root, 8 min)
+	@$(VENV)/bin/pytest -v -x -s tests/vm $(PYTEST)
+
 .PHONY: e2e-kind
 e2e-kind: wheels ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (4 min)
 	@$(PY) -m tests.machines.kind -- $(ARGS)
