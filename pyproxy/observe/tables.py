@@ -32,7 +32,7 @@ class Tables:
         self._touched: list[Callable[[], None]] = []
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, wire.NETLINK_NETFILTER)
         self._socket.bind((0, 0))
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        self._widen()
         self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
         self._socket.setblocking(False)
 
@@ -58,6 +58,8 @@ class Tables:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
+                # With a buffer that somebody made too small each change of our own would be missed as well.
+                self._widen()
                 foreign = True
             if foreign:
                 await asyncio.sleep(_SETTLE)
@@ -66,6 +68,9 @@ class Tables:
                 log.warning("somebody else has changed table %s: it is written anew", rs.TABLE)
                 for touched in self._touched:
                     touched()
+
+    def _widen(self) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
 
     def _drain(self) -> bool:
         try:

@@ -60,6 +60,22 @@ def test_what_others_do_to_the_table_is_healed(made: Ground, edit: tuple[str, ..
     assert made.converged(10) == ""
 
 
+def test_buffers_made_too_small_cost_one_rewrite_and_not_one_for_each_change(made: Ground) -> None:
+    faults.small_buffers(made, random.Random(1))
+    assert made.converged(10) == ""
+    rewritten = _rewritten(made)
+    assert rewritten
+    chance = random.Random(2)
+    for _ in range(30):
+        made.change(chance)
+    assert made.converged(10) == ""
+    assert _rewritten(made) == rewritten
+
+
+def _rewritten(made: Ground) -> int:
+    return made.log.read_text().count("it is written anew")
+
+
 def test_connections_are_told_of_by_service_and_endpoint(made: Ground) -> None:
     before = _connections("live5")
     answers = [ground.call(made.address("live5")) for _ in range(12)]

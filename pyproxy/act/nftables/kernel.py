@@ -37,7 +37,7 @@ class Kernel:
         self._carrier = NetlinkSocket(family=wire.NETLINK_NETFILTER, netns=netns, ext_ack=True)
         self._socket: socket.socket = self._carrier.asyncore.socket
         self._socket.bind((0, 0))
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        self._widen()
         self._send_buffer = 0
         self._sequence = 1
 
@@ -139,6 +139,8 @@ class Kernel:
             self._send(data)
             self._drain(first, labels, family)
         except OSError as e:
+            if e.errno == errno.ENOBUFS:  # an answer was lost, so nobody knows what became of the batch
+                self._widen()
             what = f"{family.word} table {rs.TABLE}: sending {len(data)} bytes"
             raise errors.RulesetError(f"{what}: {os.strerror(e.errno or 0)}") from e
 
@@ -148,6 +150,10 @@ class Kernel:
             self._send_buffer = max(len(data) * 2, 1 << 20)
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, self._send_buffer)
         self._socket.send(data)
+
+    def _widen(self) -> None:
+        """Make the receive buffer what it should be: somebody may have made it smaller."""
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
 
     def _drain(self, first: int, labels: list[str], family: Family) -> None:
         """Read every answer; the first error is the reason, the others follow from it."""
