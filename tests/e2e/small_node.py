@@ -13,6 +13,8 @@ FULL_MIB = 100
 """What must stay free of its disk."""
 PODS_MIB = 600
 """What all Pods together may use of memory, less what must stay free."""
+SOFT_MIB = 250
+"""What must stay free of that, but for a second."""
 PIDS = 100
 """How many processes each Pod may have."""
 PRIVATE = layout.NODE_LIB / "credentials"
@@ -93,4 +95,8 @@ def _add_credentials(node: Node) -> None:
     (outside / "config.yaml").write_text(json.dumps(config))
     node.files.outside(layout.KUBELET_ARGUMENTS).write_text(
         f"--image-credential-provider-config={PRIVATE}/config.yaml\n--image-credential-provider-bin-dir={PRIVATE}/bin\n"
+        # Flags go over the file: what it does not say of soft limits they say.
+        f"--eviction-soft=allocatableMemory.available<{SOFT_MIB}Mi\n"
+        "--eviction-soft-grace-period=allocatableMemory.available=1s\n"
+        "--eviction-max-pod-grace-period=10\n"
     )

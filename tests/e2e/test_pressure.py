@@ -42,6 +42,16 @@ def forking() -> Manifest:
     return here("forking", k.shell("c", f"({start}) 2>&1; echo done; sleep 3600"))
 
 
+def soaking() -> Manifest:
+    """Takes more than the soft limit leaves, and needs 3 s to end."""
+    mebibytes = small_node.PODS_MIB - small_node.SOFT_MIB + 50
+    take = f"dd if=/dev/zero of=/d/x bs=1M count={mebibytes}"
+    script = f"trap 'sleep 3; exit 7' TERM; {take}; while :; do sleep 0.1; done"
+    memory = {"name": "d", "emptyDir": {"medium": "Memory"}}
+    asked = k.shell("c", script, volumeMounts=MOUNTED)
+    return here("soaking", asked, volumes=[memory], terminationGracePeriodSeconds=30)
+
+
 @pytest.fixture(scope="module")
 def pods(spare: Node, cluster: Kube) -> Iterator[Kube]:
     """A namespace with the Pods that are looked at last."""
@@ -50,7 +60,7 @@ def pods(spare: Node, cluster: Kube) -> Iterator[Kube]:
     try:
         k.wait_for(lambda: kube.exists("serviceaccount", "default"), "the namespace's service account")
         limits = {"limits": {"ephemeral-storage": "10Mi"}}
-        kube.apply(talking(), forking(), filling("greedy", 20, resources=limits))
+        kube.apply(talking(), forking(), filling("greedy", 20, resources=limits), soaking())
         yield kube
     finally:
         cluster.run("delete", "namespace", kube.namespace, "--wait=false")
@@ -88,6 +98,17 @@ def test_a_critical_pod_takes_the_place_of_another(pods: Kube) -> None:
         system.wait_ready(urgent)
     finally:
         system.delete("pod", urgent, wait=False)
+
+
+def test_a_soft_limit_leaves_a_pod_the_time_it_needs_to_end(pods: Kube, cluster: Kube) -> None:
+    evicted(pods, "soaking", "memory")
+    status = pods.get("pod", "soaking")["status"]
+    assert f"Threshold quantity: {small_node.SOFT_MIB}Mi, " in status["message"]
+    # A hard limit grants one second.
+    assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 7
+    metrics = cluster.run("get", "--raw", f"/api/v1/nodes/{small_node.NAME}/proxy/metrics")
+    assert 'kubelet_evictions{eviction_signal="allocatableMemory.available"} 1.0\n' in metrics
+    k.wait_for(lambda: condition(cluster, "MemoryPressure") == "False", "the pressure to be over", seconds=60)
 
 
 def test_pods_that_use_too_much_memory_together_lose_the_greediest(pods: Kube, cluster: Kube) -> None:
