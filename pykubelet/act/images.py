@@ -105,8 +105,8 @@ class Images:
 
 
 def _words(image: str, error: errors.CriError) -> PodError:
-    """Source: evalCRIPullErr in pkg/kubelet/images."""
-    detail = error.detail
+    """Source: evalCRIPullErr in pkg/kubelet/images, and cri-client, which tells a code only where it is one."""
+    detail = error.detail if error.code == errors.CriError.code else error.said
     if detail.startswith(_REGISTRY_UNAVAILABLE):
         rest = detail.removeprefix(_REGISTRY_UNAVAILABLE)
         return PodError(
@@ -115,4 +115,4 @@ def _words(image: str, error: errors.CriError) -> PodError:
     if detail.startswith(_SIGNATURE):
         rest = detail.removeprefix(_SIGNATURE)
         return PodError(_SIGNATURE, f"image pull failed for {image} because the signature validation failed{rest}")
-    return PodError("ErrImagePull", error.said)
+    return PodError("ErrImagePull", detail)

@@ -1,0 +1,47 @@
+"""What a Pod is told of a pull that failed, in the genuine kubelet's words."""
+
+import grpc
+import pytest
+
+from nodekit.aio import clock, virtual
+from pykubelet.act.images import Images
+from pykubelet.cri import errors, fake
+from pykubelet.errors import PodError
+
+IMAGE = "registry.example/thing:1"
+
+
+@pytest.mark.parametrize(
+    ("code", "detail", "reason", "message"),
+    [
+        pytest.param(
+            grpc.StatusCode.UNKNOWN, "dial tcp: connection refused", "ErrImagePull", "dial tcp: connection refused",
+            id="a code that is none is left out",
+        ),
+        pytest.param(
+            grpc.StatusCode.NOT_FOUND, "thing: not found", "ErrImagePull",
+            "rpc error: code = NotFound desc = thing: not found",
+            id="a code is told",
+        ),
+        pytest.param(
+            grpc.StatusCode.UNKNOWN, "RegistryUnavailable: it is closed", "RegistryUnavailable",
+            f"image pull failed for {IMAGE} because the registry is unavailable: it is closed",
+            id="a runtime knows that the registry is away",
+        ),
+        pytest.param(
+            grpc.StatusCode.UNKNOWN, "SignatureValidationFailed: no", "SignatureValidationFailed",
+            f"image pull failed for {IMAGE} because the signature validation failed: no",
+            id="a runtime does not trust the signature",
+        ),
+    ],
+)  # fmt: skip
+def test_a_failed_pull_is_told(code: grpc.StatusCode, detail: str, reason: str, message: str) -> None:
+    async def scenario() -> None:
+        runtime = fake.FakeRuntime(clock=clock.VirtualClock())
+        failed = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details=detail)
+        runtime.world.fail("PullImage", errors.of("PullImage", failed, target=IMAGE))
+        with pytest.raises(PodError) as told:
+            await Images(runtime).pull(IMAGE)
+        assert (told.value.reason, told.value.message) == (reason, message)
+
+    virtual.run(scenario())
