@@ -44,10 +44,12 @@ def kube(cluster: Kube, request: pytest.FixtureRequest) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def lab() -> Cluster:
-    """The dev cluster the tests run against, for those that kill its parts."""
+    """The dev cluster the tests run against, for those that reach into its machines."""
     name = os.environ.get("DEVCLUSTER")
     if not name:
-        pytest.skip("DEVCLUSTER is not set: this test kills parts of nodes, which it can do on a dev cluster alone")
+        pytest.skip(
+            "DEVCLUSTER is not set: this test kills, swaps or looks into parts of nodes; of a dev cluster it can"
+        )
     return Cluster(name)
 
 

@@ -50,14 +50,7 @@ class Host:
         return str(self._programs / "kubectl")
 
     def run(self, script: str) -> str:
-        path = f"{self._programs}:{os.environ['PATH']}"
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=REPOSITORY, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise CommandError(f"{script}\nexit {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
-        return done.stdout
+        return shell(script, path=f"{self._programs}:{os.environ['PATH']}")
 
 
 class Inside:
@@ -75,11 +68,23 @@ class Inside:
         return self.machine.run(f"cd {CHECKOUT}\n{script}", timeout=600).stdout
 
 
-def on_this_host() -> bool:
-    """Whether a Docker answers here."""
+def shell(script: str, *, path: str = os.environ["PATH"]) -> str:
+    """Standard output of a bash script on this host, in this checkout; CommandError with its last words if it fails."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=REPOSITORY, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise CommandError(f"{script}\nexit {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
+    return done.stdout
+
+
+def on_this_host(image: str) -> bool:
+    """Whether a Docker answers here that has this image, or can fetch it."""
     if shutil.which("docker") is None:
         return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+    ways = (("image", "inspect", image), ("pull", "--quiet", image))
+    return any(not subprocess.run(["docker", *way], capture_output=True, check=False).returncode for way in ways)
 
 
 @contextlib.contextmanager
@@ -106,7 +111,7 @@ def inside(report: Reporter) -> Iterator[Inside]:
         binds = {archives: "/images", store: "/e2e-images", REPOSITORY: CHECKOUT, found: "/opt/programs"}
         binds[ground.home()] = "/machines"
         with report.step("boot a machine with Docker", about=6):
-            made = lab.machine("docker", binds, options=(f"--bind={kept}:/var/lib/docker", "--bind=/dev/fuse"))
+            made = lab.machine("docker", binds, options=(f"--bind={kept}:/var/lib/docker",))
             made.run("ln -sf /opt/programs/* /usr/local/bin/; docker info")
         yield Inside(made, found)
 
