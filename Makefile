@@ -162,6 +162,7 @@ machines: ARGS :=
 machines: deb ## Machines with systemd: package, genuine kubeadm, conversion and back, as the pages in docs/ say (root, 8 min)
 	@$(VENV)/bin/pytest -v -x $(MACHINES) $(PYTEST)
 MACHINES = $(addprefix tests/machines/,test_install.py test_kubeadm.py test_daemonset.py test_convert.py)
+# Further arguments for pytest; ARGS would be those of what the package is made by.
 PYTEST ?=
 
 .PHONY: vm
@@ -170,9 +171,10 @@ vm: deb ## A QEMU guest with cgroup v2 and the systemd driver: package, kubeadm 
 	@$(VENV)/bin/pytest -v -x -s tests/vm $(PYTEST)
 
 .PHONY: e2e-kind
-e2e-kind: wheels ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (4 min)
+e2e-kind: venv ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (4 min)
 	@$(PY) -m tests.machines.kind -- $(ARGS)
 
 .PHONY: e2e-vagrant
-e2e-vagrant: venv ## Have Vagrant check the machines of vagrant/Vagrantfile, without starting them (root, 1 min)
-	@$(VENV)/bin/pytest -v tests/machines/test_vagrant.py $(ARGS)
+e2e-vagrant: ARGS :=
+e2e-vagrant: deb ## Vagrant reads vagrant/Vagrantfile and makes nodes as docs/vagrant.md says, of machines with systemd (root, 3 min)
+	@$(VENV)/bin/pytest -v tests/machines/test_vagrant.py $(PYTEST)
