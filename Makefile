@@ -167,7 +167,7 @@ PYTEST ?=
 
 .PHONY: vm
 vm: ARGS :=
-vm: deb ## A QEMU guest with cgroup v2 and the systemd driver: package, kubeadm join, a Pod with limits (root, 8 min)
+vm: deb ## A QEMU guest with cgroup v2 and the systemd driver: kubeadm join, limits, an OOM kill, a Service, a reboot (root, 11 min)
 	@$(VENV)/bin/pytest -v -x -s tests/vm $(PYTEST)
 
 .PHONY: e2e-kind
