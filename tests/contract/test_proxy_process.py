@@ -97,11 +97,27 @@ def _connections(service: str) -> dict[str, float]:
     }
 
 
+def test_init_only_sets_what_needs_root_and_writes_no_rule(made: Ground) -> None:
+    timeout = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established")
+    before, tables = timeout.read_text(), _tables()
+    # None of the table's size: that is the machine's, not this namespace's.
+    flags = ("--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=1h7s")
+    server = "--master=https://198.18.0.99:1"  # nobody is there, and nobody is asked
+    try:
+        subprocess.run([PYPROXY, "--init-only", server, *flags], check=True, timeout=20)
+        assert int(timeout.read_text()) == 3607
+        assert _tables() == tables
+    finally:
+        timeout.write_text(before)
+
+
+def _tables() -> str:
+    return subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+
+
 def test_cleanup_leaves_nothing_of_ours_and_all_of_others(made: Ground) -> None:
     subprocess.run(["nft", "add", "table", "ip", "somebody-elses"], check=True)
     made.agent.stop()
-    assert "pyproxy" in subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    assert "pyproxy" in _tables()
     subprocess.run([PYPROXY, "--cleanup"], check=True)
-    assert subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout == (
-        "table ip somebody-elses\n"
-    )
+    assert _tables() == "table ip somebody-elses\n"
