@@ -58,6 +58,7 @@ WHEN_IT_HAPPENS = {
     r"kubelet_(http|websocket)_.*|storage_operation_.*|volume_.*": "there are volumes, and somebody asks",
     r"kubelet_pod_start_(sli|total)_duration_seconds": "a Pod starts: there it is a vector, though without labels",
     r"kubelet_volume_stats_.*": "a genuine kubelet looks once a minute whether there are new Pods with claims",
+    r"kubelet_metrics_provider": "a genuine kubelet's server sets it once: in vain, if that is before it is registered",
 }
 MISSING_IN_SUMMARY = {
     r"\.(pods|node\.systemContainers)\[\].*psi.*|.*\[\].*\.io\.time": ONLY_V2,
