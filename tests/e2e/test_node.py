@@ -74,6 +74,25 @@ def test_who_writes_more_than_allowed_is_evicted(kube: Kube, ours: Manifest) -> 
     assert "Evicted" in {event["reason"] for event in kube.events("greedy")}
 
 
+def test_a_pod_with_an_unsafe_sysctl_is_refused_as_on_a_genuine_node(kube: Kube, ours: Manifest, genuine: str) -> None:
+    """A safe one is set."""
+    names = [ours["metadata"]["name"], genuine]
+    for word, sysctl in (("unsafe", "kernel.msgmax"), ("safe", "net.ipv4.ip_unprivileged_port_start")):
+        asked = {"sysctls": [{"name": sysctl, "value": "80"}]}
+        kube.apply(
+            *(
+                k.pod(f"{word}-{name}", k.container("c", image=k.PAUSE), nodeName=name, securityContext=asked)
+                for name in names
+            )
+        )
+    refused = [kube.wait_phase(f"unsafe-{name}", "Failed")["status"] for name in names]
+    assert {(status["reason"], status["message"]) for status in refused} == {
+        ("SysctlForbidden", 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted')
+    }
+    for name in names:
+        kube.wait_ready(f"safe-{name}")
+
+
 def test_a_pod_that_wants_apparmor_fares_as_on_a_genuine_node(kube: Kube, ours: Manifest, genuine: str) -> None:
     """On a machine without AppArmor it is refused; with it, it runs."""
     names = [ours["metadata"]["name"], genuine]
