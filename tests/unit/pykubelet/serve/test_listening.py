@@ -1,6 +1,7 @@
 """Clients that are too slow or too many."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -76,7 +77,8 @@ async def test_a_client_has_so_long_for_its_request(port: int, sent: bytes, stat
 
 
 async def test_what_is_no_http_is_one_line_in_the_log(port: int, caplog: pytest.LogCaptureFixture) -> None:
-    await ask(port, HELLO + b"A: " + b"x" * (1 << 17) + b"\r\n\r\n")
+    with contextlib.suppress(ConnectionResetError):  # what is not read any more makes the kernel reset the connection
+        await ask(port, HELLO + b"A: " + b"x" * (1 << 17) + b"\r\n\r\n")
     records = [record for record in caplog.records if record.name.endswith(".http")]
     assert [(record.levelname, record.exc_info) for record in records] == [("INFO", None)]
     assert "127.0.0.1" in records[0].getMessage()
