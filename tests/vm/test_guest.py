@@ -159,9 +159,8 @@ def test_a_cpu_limit_is_enforced(cluster: Cluster, guest: Guest) -> None:
 
 
 def test_an_oom_kill_ends_all_of_the_container_and_is_reported(cluster: Cluster, guest: Guest) -> None:
-    # Where systemd takes an empty scope away before containerd has read its memory.events, containerd knows of no OOM
-    # kill: a race that its handleContainerExit tells of, lost by every second one under load. Each container must be
-    # killed; one must be told of as well.
+    # Under load containerd has no OOM event of every second one; its handleContainerExit tells of a race for an empty
+    # scope's memory.events that would explain it (docs/vm.md). Each container must be killed; one must be told of too.
     reasons: list[str] = []
     while "OOMKilled" not in reasons:
         assert len(reasons) < 8, reasons
