@@ -73,7 +73,7 @@ def _make(place: Place, commands: dict[str, str], base: str, report: Reporter) -
         place.run(commands["cluster"])
     if base != PUBLISHED:
         _connect(place)
-    with report.step("start pyproxy and wait for the nodes", about=10):
+    with report.step("start pyproxy and wait for the nodes and CoreDNS", about=10):
         place.run(commands["proxy"])
     print(place.run("kubectl --context kind-pykubelet get nodes -o wide"), file=sys.stderr)
 
