@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--node-ip", type=flag_values.words, default=(), help="this node's addresses, the primary first"
     )
+    parser.add_argument(
+        "--cloud-provider", default="", help="external: a cloud-controller-manager sets the node up; otherwise empty"
+    )
     parser.add_argument("--node-labels", type=_labels, default=(), help="labels to register with: a=b,c=d")
     parser.add_argument(
         "--last-known-state",
@@ -106,6 +109,11 @@ def _options(given: argparse.Namespace, settings: Settings) -> Options:
     if (given.image_credential_provider_config is None) != (given.image_credential_provider_bin_dir is None):
         pair = "--image-credential-provider-config and --image-credential-provider-bin-dir"
         raise errors.StartupError(f"{pair} need each other: give both, or none")
+    if given.cloud_provider not in ("", "external"):
+        raise errors.StartupError(
+            f"--cloud-provider {given.cloud_provider}: no cloud provider is built in; "
+            "use --cloud-provider=external and the cloud's own cloud-controller-manager"
+        )
     return Options(
         node_name=(given.hostname_override or socket.gethostname()).strip().lower(),
         kubeconfig=given.kubeconfig,
@@ -113,6 +121,8 @@ def _options(given: argparse.Namespace, settings: Settings) -> Options:
         root=given.root_dir,
         certificates=given.cert_dir,
         node_ips=given.node_ip,
+        given_ips=given.node_ip,
+        external_cloud=given.cloud_provider == "external",
         labels=given.node_labels,
         register=settings.register_node,
         verbosity=settings.logging.verbosity,

@@ -158,7 +158,7 @@ FIELDS: Final = (
 
 # No field of the configuration stands for these; the last line has flags of older kubelets that units still name.
 IGNORED: Final = (
-    "cloud-provider", "exit-on-lock-contention", "experimental-allocatable-ignore-eviction",
+    "exit-on-lock-contention", "experimental-allocatable-ignore-eviction",
     "experimental-mounter-path", "housekeeping-interval", "lock-file", "maximum-dead-containers",
     "maximum-dead-containers-per-container", "minimum-container-ttl-duration", "runtime-cgroups",
     "cloud-config", "container-runtime", "log-file-max-size", "pod-infra-container-image",

@@ -90,7 +90,12 @@ class NodeLoop:
             node,
             recorder,
             settings=node_settings.of(
-                settings, name=options.node_name, version=SHOWN_VERSION, labels=dict(options.labels)
+                settings,
+                name=options.node_name,
+                version=SHOWN_VERSION,
+                labels=dict(options.labels),
+                external_cloud=options.external_cloud,
+                node_ips=options.given_ips,
             ),
             gather=self.facts.gather,
             timing=node_settings.timing(settings, register=options.register),

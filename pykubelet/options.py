@@ -11,7 +11,8 @@ from pykubelet.desired.last_known import Keep
 class Options:
     """`kubeconfig` None: no API server, static Pods only. Empty `node_ips`: the address of the default route.
 
-    `flags` is the command line as people read it, defaults included.
+    `given_ips` are those of --node-ip alone, for an external cloud's sake. `flags` is the command line as people read
+    it, defaults included.
     """
 
     node_name: str
@@ -20,6 +21,8 @@ class Options:
     root: Path = Path("/var/lib/kubelet")
     certificates: Path = Path("/var/lib/kubelet/pki")
     node_ips: tuple[str, ...] = ()
+    given_ips: tuple[str, ...] = ()
+    external_cloud: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     register: bool = True
     verbosity: int = 0

@@ -32,6 +32,9 @@ from pykubelet.model import observed
 from pykubelet.model.machine import Machine, Pressure
 
 HOSTNAME: Final = "kubernetes.io/hostname"
+UNINITIALIZED: Final = Taint(key="node.cloudprovider.kubernetes.io/uninitialized", value="true", effect="NoSchedule")
+"""Keeps Pods away until a cloud-controller-manager has set the node up, and takes it off."""
+PROVIDED_IP: Final = "alpha.kubernetes.io/provided-node-ip"
 ATTACH_DETACH: Final = "volumes.kubernetes.io/controller-managed-attach-detach"
 _NAMES_PER_IMAGE: Final = 5
 _OS: Final = "linux"
@@ -69,6 +72,10 @@ class NodeSettings:
     reserved: tuple[Mapping[str, Quantity], ...] = ()
     eviction_hard: Mapping[str, Threshold] = field(default_factory=dict)
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    external_cloud: bool = False
+    """Whether a cloud-controller-manager sets the node up: --cloud-provider=external."""
+    node_ips: tuple[str, ...] = ()
+    """What --node-ip says: the addresses that such a controller looks for; 0.0.0.0 or :: for any of the family."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +124,7 @@ def of(previous: Node, settings: NodeSettings, facts: NodeFacts, *, now: dt.date
         capacity=capacity,
         allocatable=node_resources.allocatable(capacity, kept) | healthy,
         conditions=conditions.conditions,
-        addresses=(
-            *(NodeAddress(type="InternalIP", address=address) for address in facts.addresses[:2]),
-            NodeAddress(type="Hostname", address=settings.hostname),
-        ),
+        addresses=_addresses(old.addresses, settings, facts),
         daemon_endpoints=NodeDaemonEndpoints(kubelet_endpoint=DaemonEndpoint(port=settings.port)),
         node_info=_info(settings, facts),
         images=_images(facts.images, settings.max_images),
@@ -136,12 +140,13 @@ def of(previous: Node, settings: NodeSettings, facts: NodeFacts, *, now: dt.date
 
 def registered(settings: NodeSettings, machine: Machine) -> Node:
     """The Node to create, still without a status."""
-    annotations = {ATTACH_DETACH: "true"} if settings.attach_detach else {}
+    annotations = _provided(settings) | ({ATTACH_DETACH: "true"} if settings.attach_detach else {})
+    taints = (*settings.taints, UNINITIALIZED) if settings.external_cloud else settings.taints
     return Node(
         metadata=ObjectMeta(
             name=settings.name, labels={**_labels(settings, machine), **settings.labels}, annotations=annotations
         ),
-        spec=NodeSpec(taints=settings.taints, provider_id=settings.provider_id),
+        spec=NodeSpec(taints=taints, provider_id=settings.provider_id),
     )
 
 
@@ -151,6 +156,8 @@ def reconciled(previous: Node, settings: NodeSettings, machine: Machine, *, star
     names = _RECONCILED if starting else ("kubernetes.io/os", "kubernetes.io/arch")
     labels = {**previous.metadata.labels, **{name: wanted[name] for name in names if wanted.get(name)}}
     annotations = dict(previous.metadata.annotations)
+    annotations.pop(PROVIDED_IP, None)
+    annotations |= _provided(settings)
     if starting:
         annotations.pop(ATTACH_DETACH, None)
         if settings.attach_detach:
@@ -180,6 +187,23 @@ def _is_foreign(name: str) -> bool:
     """Whether somebody else put this resource there: neither ours, nor huge pages that are no more."""
     ours = (node_resources.CPU, node_resources.MEMORY, node_resources.PODS, node_resources.EPHEMERAL)
     return name not in ours and not name.startswith(node_resources.HUGE_PAGES)
+
+
+def _addresses(old: tuple[NodeAddress, ...], settings: NodeSettings, facts: NodeFacts) -> tuple[NodeAddress, ...]:
+    """An external cloud's own addresses win; it is not told of any that nobody has named."""
+    if settings.external_cloud and old:
+        return old
+    ours = () if settings.external_cloud and not settings.node_ips else facts.addresses[:2]
+    return (
+        *(NodeAddress(type="InternalIP", address=address) for address in ours),
+        NodeAddress(type="Hostname", address=settings.hostname),
+    )
+
+
+def _provided(settings: NodeSettings) -> dict[str, str]:
+    """The annotation that tells an external cloud which of the machine's addresses is the node's."""
+    specified = [address for address in settings.node_ips if address not in ("0.0.0.0", "::")]
+    return {PROVIDED_IP: ",".join(specified)} if settings.external_cloud and specified else {}
 
 
 def _labels(settings: NodeSettings, machine: Machine) -> dict[str, str]:

@@ -8,8 +8,16 @@ from pykubelet.decide.node_status import NodeSettings
 from pykubelet.report.node import Timing
 
 
-def of(settings: Settings, *, name: str, version: str, labels: Mapping[str, str]) -> NodeSettings:
-    """`version` as the Node shows it (v1.37.2+...)."""
+def of(
+    settings: Settings,
+    *,
+    name: str,
+    version: str,
+    labels: Mapping[str, str],
+    external_cloud: bool = False,
+    node_ips: tuple[str, ...] = (),
+) -> NodeSettings:
+    """`version` as the Node shows it (v1.37.2+...); `node_ips` as --node-ip gives them."""
     return NodeSettings(
         name=name,
         hostname=name,
@@ -27,6 +35,8 @@ def of(settings: Settings, *, name: str, version: str, labels: Mapping[str, str]
         reserved=(settings.kube_reserved, settings.system_reserved),
         eviction_hard=settings.eviction_hard,
         feature_gates=settings.feature_gates,
+        external_cloud=external_cloud,
+        node_ips=node_ips,
     )
 
 

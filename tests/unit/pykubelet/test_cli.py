@@ -73,6 +73,11 @@ def test_a_flag_goes_over_the_file(monkeypatch: pytest.MonkeyPatch, argument: st
     [
         pytest.param(["--config=/nowhere/config.yaml", "--kubeconfig=k"], "/nowhere/config.yaml", id="no such file"),
         pytest.param([], "--kubeconfig is missing", id="no API server"),
+        pytest.param(
+            ["--kubeconfig=k", "--cloud-provider=aws"],
+            "use --cloud-provider=external",
+            id="a cloud that was built in once",
+        ),
         pytest.param(["--kubeconfig=/nowhere/kubelet.conf"], "/nowhere/kubelet.conf", id="no such kubeconfig"),
     ],
 )

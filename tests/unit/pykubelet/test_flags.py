@@ -20,6 +20,7 @@ CONFIG = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\
 OPTIONS = "k8s.io/kubernetes@v1.37.2/cmd/kubelet/app/options/options.go"
 # What Options has, or the parser itself.
 NOT_FIELDS = {
+    "cloud-provider",
     *("bootstrap-kubeconfig", "cert-dir", "config", "config-dir", "hostname-override", "kubeconfig", "node-ip"),
     *("image-credential-provider-bin-dir", "image-credential-provider-config", "node-labels", "root-dir"),
 }
@@ -225,7 +226,7 @@ def test_drop_ins_alone_go_over_the_defaults(monkeypatch: pytest.MonkeyPatch, tm
     ("argument", "says"),
     [
         pytest.param("--registry-qps=9", "--registry-qps: registryPullQPS: has no effect yet: ", id="a field's"),
-        pytest.param("--cloud-provider=external", "--cloud-provider has no effect", id="one that has no field"),
+        pytest.param("--lock-file=x", "--lock-file has no effect", id="one that has no field"),
         pytest.param("--registry-qps=5", "", id="the default"),
         pytest.param("--max-pods=5", "", id="one that works"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from nodekit.objects import quantity
 from nodekit.objects.meta import ObjectMeta
-from nodekit.objects.node import Node, NodeAddress, NodeCondition, NodeStatus, NodeSystemInfo
+from nodekit.objects.node import Node, NodeAddress, NodeCondition, NodeStatus, NodeSystemInfo, Taint
 from pykubelet.config.parts import Threshold
 from pykubelet.decide import node_conditions, node_resources, node_status
 from pykubelet.decide.node_status import NodeFacts, NodeSettings
@@ -198,3 +198,44 @@ def test_a_new_node_has_the_labels_and_taints_it_is_told_to_have() -> None:
     }
     assert made.metadata.annotations == {"volumes.kubernetes.io/controller-managed-attach-detach": "true"}
     assert msgspec.structs.asdict(made.spec)["taints"] == ()
+
+
+CLOUD = dataclasses.replace(SETTINGS, external_cloud=True)
+HOSTNAME = NodeAddress(type="Hostname", address="n1")
+OWN = NodeAddress(type="InternalIP", address="198.18.0.11")
+THEIRS = (NodeAddress(type="InternalIP", address="198.18.9.9"), NodeAddress(type="ExternalDNS", address="n1.example"))
+
+
+@pytest.mark.parametrize(
+    ("node_ips", "known", "told", "annotation"),
+    [
+        pytest.param((), (), (HOSTNAME,), None, id="none is made up for the cloud"),
+        pytest.param(("198.18.0.11",), (), (OWN, HOSTNAME), "198.18.0.11", id="one that is given stands until then"),
+        pytest.param(("198.18.0.11", "fd00::b"), (), (OWN, HOSTNAME), "198.18.0.11,fd00::b", id="both families"),
+        pytest.param(("0.0.0.0",), (), (OWN, HOSTNAME), None, id="one that only says the family is found, not told"),
+        pytest.param(("198.18.0.11",), THEIRS, THEIRS, "198.18.0.11", id="the cloud's own win"),
+    ],
+)
+def test_an_external_cloud_has_the_word_on_addresses(
+    node_ips: tuple[str, ...], known: tuple[NodeAddress, ...], told: tuple[NodeAddress, ...], annotation: str | None
+) -> None:
+    settings = dataclasses.replace(CLOUD, node_ips=node_ips)
+    previous = Node(metadata=ObjectMeta(name="n1"), status=NodeStatus(addresses=known))
+    base = node_status.reconciled(previous, settings, MACHINE, starting=False)
+    made = node_status.of(base, settings, FACTS, now=NOW).node
+    assert made.status.addresses == told
+    assert made.metadata.annotations.get(node_status.PROVIDED_IP) == annotation
+
+
+def test_an_external_cloud_has_a_new_node_kept_free_of_pods() -> None:
+    taints = (Taint(key="a", value="b", effect="NoExecute"),)
+    made = node_status.registered(dataclasses.replace(CLOUD, taints=taints, node_ips=("198.18.0.11",)), MACHINE)
+    assert made.spec.taints == (*taints, node_status.UNINITIALIZED)
+    assert made.metadata.annotations[node_status.PROVIDED_IP] == "198.18.0.11"
+
+
+def test_the_annotation_for_a_cloud_goes_when_there_is_none_any_more() -> None:
+    made = node_status.registered(dataclasses.replace(CLOUD, node_ips=("198.18.0.11",)), MACHINE)
+    again = node_status.reconciled(made, SETTINGS, MACHINE, starting=False)
+    assert node_status.PROVIDED_IP not in again.metadata.annotations
+    assert again.spec.taints == made.spec.taints  # whoever set it up takes it off
