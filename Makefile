@@ -120,7 +120,7 @@ conformance-smoke: venv ## The part of it that must always pass, in some minutes
 	@$(SUITE) run --names tests/conformance/smoke.txt --procs $(PROCS) --out build/smoke-$(NAME).tsv --logs build/smoke-$(NAME) $(ARGS)
 
 .PHONY: test
-test: venv ## Everything: checks, contract tests, e2e on a cluster of its own, a part of the genuine suite (root, 25 min)
+test: venv ## Everything: checks, contract tests, e2e on a cluster of its own, a part of the genuine suite (root, 20 min)
 	@tests/all
 
 .PHONY: bench
