@@ -32,7 +32,8 @@ class Flag:
     """A flag and the Settings field it overrides, with dots between sections.
 
     The text is read by the field's type unless `read` says otherwise; `separator` is that of a map's entries; `over`
-    joins the file's value and the flag's where the flag does not simply replace it.
+    joins the file's value and the flag's where the flag does not simply replace it. A map or list that is given twice
+    `grows`, or is what was said last.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Flag:
     read: flag_values.Read | None = None
     separator: str = "="
     over: Callable[[Any, Any], Any] = _replaced
+    grows: bool = True
 
 
 # fmt: off
@@ -125,7 +127,7 @@ FIELDS: Final = (
     Flag("qos-reserved", "qos_reserved"),
     Flag("read-only-port", "read_only_port"),
     Flag("register-node", "register_node"),
-    Flag("register-with-taints", "register_with_taints", flag_values.taints),
+    Flag("register-with-taints", "register_with_taints", flag_values.taints, grows=False),
     Flag("registry-burst", "registry_burst"),
     Flag("registry-qps", "registry_pull_qps"),
     Flag("reserved-cpus", "reserved_system_cpus"),
@@ -180,14 +182,14 @@ def dashed(word: str) -> str:
     return f"{name.replace('_', '-')}{equals}{value}" if word.startswith("--") else word
 
 
-class _Set(argparse.Action):
+class _Grow(argparse.Action):
     """Keeps the value; a map or list that is given again grows."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
         before = getattr(namespace, self.dest)
         if isinstance(before, dict):
             values = {**before, **values}
-        elif isinstance(before, tuple) and self.dest != "register_with_taints":  # whose last word is all that counts
+        elif isinstance(before, tuple):
             values = (*before, *values)
         setattr(namespace, self.dest, values)
 
@@ -198,11 +200,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     for flag in FIELDS:
         kind = _kind(Settings, flag.field.split("."))
         read = flag.read or flag_values.of(kind, separator=flag.separator)
+        action: Any = _Grow if flag.grows else "store"
         names = [f"--{flag.name}", *(["-v"] if flag.name == "v" else [])]
         if kind.base is bool:
-            fields.add_argument(*names, dest=flag.field, type=read, nargs="?", const=True, action=_Set)
+            fields.add_argument(*names, dest=flag.field, type=read, nargs="?", const=True, action=action)
         else:
-            fields.add_argument(*names, dest=flag.field, type=read, action=_Set)
+            fields.add_argument(*names, dest=flag.field, type=read, action=action)
     for name in IGNORED:
         parser.add_argument(f"--{name}", nargs="?", const="", help=argparse.SUPPRESS)
 

@@ -117,9 +117,10 @@ class Evictions:
             known = usage.get(pod.uid)
             if known is None:
                 continue
-            ending = eviction.of_local_storage(pod, known, shared_image_fs=True, now=now)
-            if ending is not None and not critical.is_critical(pod):
-                self._end(pod, ending, signal=eviction.signal_of(ending))
+            excess = eviction.of_local_storage(pod, known, shared_image_fs=True, now=now)
+            if excess is not None and not critical.is_critical(pod):
+                signal, ending = excess
+                self._end(pod, ending, signal=signal)
                 found.append(pod.uid)
         return found
 

@@ -15,8 +15,6 @@ from pykubelet.model.usage import ContainerUsage, PodUsage
 
 REASON = "Evicted"
 _HARD_GRACE = 1
-_VOLUME = "Usage of EmptyDir volume"
-_POD = "Pod ephemeral local storage usage"
 
 
 def ranked(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], resource: str) -> list[Pod]:
@@ -50,22 +48,19 @@ def limits_local_storage(pod: Pod) -> bool:
     )
 
 
-def of_local_storage(pod: Pod, usage: PodUsage, *, shared_image_fs: bool, now: float) -> Ending | None:
+def of_local_storage(pod: Pod, usage: PodUsage, *, shared_image_fs: bool, now: float) -> tuple[str, Ending] | None:
     """The ending of a Pod that uses more of the node's disk than its limits allow; None if it keeps to them.
 
-    `shared_image_fs`: writable layers lie on the node's own filesystem and count.
+    With it, which limit that was, as the genuine kubelet counts them. `shared_image_fs`: writable layers lie on the
+    node's own filesystem and count.
     """
-    message = _volume_excess(pod, usage) or _pod_excess(pod, usage)
-    if message is None and shared_image_fs:
-        message = _container_excess(pod, usage)
-    return _evicted(_HARD_GRACE, message, now) if message is not None else None
-
-
-def signal_of(ending: Ending) -> str:
-    """Which local storage limit a Pod has exceeded that ends so, as the genuine kubelet counts them."""
-    if ending.message.startswith(_VOLUME):
-        return "emptydirfs.limit"
-    return "ephemeralpodfs.limit" if ending.message.startswith(_POD) else "ephemeralcontainerfs.limit"
+    excesses = [("emptydirfs.limit", _volume_excess), ("ephemeralpodfs.limit", _pod_excess)]
+    if shared_image_fs:
+        excesses.append(("ephemeralcontainerfs.limit", _container_excess))
+    for signal, excess in excesses:
+        if (message := excess(pod, usage)) is not None:
+            return signal, _evicted(_HARD_GRACE, message, now)
+    return None
 
 
 def _evicted(grace: int, message: str, now: float) -> Ending:
@@ -136,7 +131,7 @@ def _volume_excess(pod: Pod, usage: PodUsage) -> str | None:
             continue
         limit = resources.amounts({"size": source.size_limit}).get("size", resources.ZERO)
         if limit and usage.volumes.get(volume.name, 0) > limit.value:
-            return f'{_VOLUME} "{volume.name}" exceeds the limit "{limit}". '
+            return f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{limit}". '
     return None
 
 
@@ -144,7 +139,7 @@ def _pod_excess(pod: Pod, usage: PodUsage) -> str | None:
     limit = resources.pod_limits(pod).get(pressure.DISK)
     if limit is None or usage.disk is None or usage.disk <= limit.value:
         return None
-    return f"{_POD} exceeds the total limit of containers {limit}. "
+    return f"Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "
 
 
 def _container_excess(pod: Pod, usage: PodUsage) -> str | None:

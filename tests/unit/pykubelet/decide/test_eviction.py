@@ -156,9 +156,9 @@ LIMITED = (Container(name="c", resources=ResourceRequirements(limits={"ephemeral
     ],
 )
 def test_local_storage(asked: Pod, usage: PodUsage, message: str | None, signal: str) -> None:
-    ending = eviction.of_local_storage(asked, usage, shared_image_fs=True, now=NOW)
-    assert (ending.message if ending else None) == message
-    assert (eviction.signal_of(ending) if ending else "") == signal
+    found = eviction.of_local_storage(asked, usage, shared_image_fs=True, now=NOW)
+    assert (found[1].message if found else None) == message
+    assert (found[0] if found else "") == signal
 
 
 def short_of(memory: int) -> Shortage:
