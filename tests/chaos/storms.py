@@ -6,7 +6,6 @@ python -m tests.chaos.storms --cluster NAME --seed 7 --minutes 20     (a failing
 import argparse
 import contextlib
 import itertools
-import subprocess
 import sys
 import time
 import uuid
@@ -23,6 +22,7 @@ from tests.chaos.plan import Action, Do, Plan
 from tests.chaos.watcher import Watcher
 from tests.e2e import kube as k
 from tests.e2e.kube import Kube
+from tests.e2e.lab import added
 
 NODE = "n7"
 QUIET = 120.0
@@ -148,27 +148,23 @@ def _words(word: str) -> k.Manifest:
 @contextlib.contextmanager
 def ground(cluster: str) -> Iterator[tuple[Kube, Ground]]:
     """A node of its own and a namespace, for as long as this is open."""
-    command = [sys.executable, "-m", "devcluster", "--name", cluster, "node"]
     program = (str(Cluster(cluster).files.kubectl),)
     everywhere = Kube("default", program)
     kube = Kube(f"chaos-{uuid.uuid4().hex[:6]}", program)
     if any(node.name == NODE for node in Cluster(cluster).nodes()):
         raise SystemExit(f"cluster {cluster} has a node {NODE}: another chaos runs, or was cut short; remove the node")
     _forget_pods(everywhere)
-    subprocess.run([*command, "add", NODE], check=True, timeout=180)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(everywhere.run, "delete", "namespace", kube.namespace, "--wait=false", "--ignore-not-found")
+        node = stack.enter_context(added(cluster, NODE))
+        stack.callback(_forget_pods, everywhere)
         everywhere.run("taint", "node", NODE, "e2e=chaos:NoSchedule", "--overwrite")
         everywhere.run("create", "namespace", kube.namespace)
         k.wait_for(lambda: kube.exists("serviceaccount", "default"), "the namespace's service account")
         kube.apply(_words("first"))
-        running = Cluster(cluster)
-        place = Ground(running, running.node(NODE))
+        place = Ground(Cluster(cluster), node)
         place.prepare()
         yield kube, place
-    finally:
-        _forget_pods(everywhere)
-        subprocess.run([*command, "remove", NODE], check=True, timeout=120)
-        everywhere.run("delete", "namespace", kube.namespace, "--wait=false")
 
 
 def _forget_pods(everywhere: Kube) -> None:

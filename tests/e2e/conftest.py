@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 
@@ -13,7 +11,7 @@ from devcluster.api import Cluster, Node
 from tests.e2e import kube as k
 from tests.e2e import small_node
 from tests.e2e.kube import Kube, Manifest
-from tests.e2e.lab import Registry
+from tests.e2e.lab import Registry, added
 
 
 @pytest.fixture(scope="session")
@@ -61,15 +59,10 @@ def registry(lab: Cluster) -> Registry:
 @pytest.fixture(scope="session")
 def spare(lab: Cluster, cluster: Kube) -> Iterator[Node]:
     """A small node of ours, with a configuration of its own, that Pods have to name (tests/e2e/small_node.py)."""
-    command = [sys.executable, "-m", "devcluster", "--name", lab.name, "node"]
-    subprocess.run([*command, "add", small_node.NAME], check=True, timeout=180)
-    try:
-        cluster.run("taint", "node", small_node.NAME, "e2e=spare:NoSchedule", "--overwrite")
-        node = Cluster(lab.name).node(small_node.NAME)
+    with added(lab.name, small_node.NAME) as node:
+        cluster.run("taint", "node", node.name, "e2e=spare:NoSchedule", "--overwrite")
         small_node.shrink(node)
         yield node
-    finally:
-        subprocess.run([*command, "remove", small_node.NAME], check=True, timeout=120)
 
 
 @pytest.fixture(scope="session")
@@ -91,9 +84,7 @@ def genuine(cluster: Kube) -> Iterator[str]:
             pytest.skip("this cluster has no node with the genuine kubelet to compare with")
         yield stock[0]
         return
-    command = [sys.executable, "-m", "devcluster", "--name", name, "node"]
-    subprocess.run([*command, "add", "n9=genuine"], check=True, timeout=180)
-    # Only Pods that name this node shall run there: all other tests are about ours.
-    cluster.run("taint", "node", "n9", "e2e=genuine:NoSchedule", "--overwrite")
-    yield "n9"
-    subprocess.run([*command, "remove", "n9"], check=True, timeout=120)
+    with added(name, "n9=genuine") as node:
+        # Only Pods that name this node shall run there: all other tests are about ours.
+        cluster.run("taint", "node", node.name, "e2e=genuine:NoSchedule", "--overwrite")
+        yield node.name

@@ -117,10 +117,11 @@ def runs_pykubelet(node: Manifest) -> bool:
     return "+pykubelet." in node["status"]["nodeInfo"]["kubeletVersion"]
 
 
-def is_ready(pod: Manifest) -> bool:
-    if "deletionTimestamp" in pod["metadata"]:
+def is_ready(one: Manifest) -> bool:
+    """Whether a Pod or node is, and is not going."""
+    if "deletionTimestamp" in one["metadata"]:
         return False
-    conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}
+    conditions = {c["type"]: c["status"] for c in one["status"].get("conditions", [])}
     return conditions.get("Ready") == "True"
 
 

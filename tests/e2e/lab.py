@@ -1,11 +1,14 @@
 """The machines behind the cluster, where the tests may reach them: its image registry, and what lies on a node."""
 
+import contextlib
 import dataclasses
 import http.client
 import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +17,18 @@ from devcluster import cgroups, netns
 from devcluster.api import Cluster, Node
 
 SOURCE = ("pause", "3.10.2")
+
+
+@contextlib.contextmanager
+def added(cluster: str, member: str) -> Iterator[Node]:
+    """One node more, `n8` or `n9=genuine`, for as long as the block runs."""
+    command = [sys.executable, "-m", "devcluster", "--name", cluster, "node"]
+    name, _, _ = member.partition("=")
+    subprocess.run([*command, "add", member], check=True, timeout=180)
+    try:
+        yield Cluster(cluster).node(name)
+    finally:
+        subprocess.run([*command, "remove", name], check=True, timeout=120)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -27,11 +25,9 @@ RESYNC = 150
 @pytest.fixture(scope="module")
 def node(lab: Cluster, cluster: Kube) -> Iterator[Node]:
     """A node whose kubelet is swapped, kept free of all other Pods."""
-    command = [sys.executable, "-m", "devcluster", "--name", lab.name, "node"]
-    subprocess.run([*command, "add", f"{NODE}=genuine-kubelet"], check=True, timeout=180)
-    cluster.run("taint", "node", NODE, "e2e=adoption:NoSchedule", "--overwrite")
-    yield Cluster(lab.name).node(NODE)
-    subprocess.run([*command, "remove", NODE], check=True, timeout=120)
+    with machines.added(lab.name, f"{NODE}=genuine-kubelet") as node:
+        cluster.run("taint", "node", NODE, "e2e=adoption:NoSchedule", "--overwrite")
+        yield node
 
 
 def _mounts(*names: str) -> list[Manifest]:

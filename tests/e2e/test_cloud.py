@@ -1,14 +1,13 @@
 """A node of a cloud: set up by a cloud-controller-manager, whose part the test plays, beside a genuine node's."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 from devcluster import layout
 from devcluster.api import Cluster
 from tests.e2e import kube as k
 from tests.e2e.kube import Kube
+from tests.e2e.lab import added
 
 PROVIDED_IP = "alpha.kubernetes.io/provided-node-ip"
 UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
@@ -20,22 +19,18 @@ OF_THE_CLOUD = [
 
 
 def test_a_cloud_sets_a_new_node_up(lab: Cluster, cluster: Kube) -> None:
-    assert _seen(lab, cluster, "n5", "ours") == _seen(lab, cluster, "n6", "genuine")
+    assert _seen(lab, cluster, "n5") == _seen(lab, cluster, "n6=genuine-kubelet-only")
 
 
-def _seen(lab: Cluster, cluster: Kube, name: str, kind: str) -> dict[str, Any]:
+def _seen(lab: Cluster, cluster: Kube, member: str) -> dict[str, Any]:
     """What the node says of itself when it is new, and when the cloud has spoken; its own name and address masked."""
-    command = [sys.executable, "-m", "devcluster", "--name", lab.name, "node"]
-    subprocess.run(
-        [*command, "add", f"{name}={kind}-kubelet-only" if kind == "genuine" else name], check=True, timeout=180
-    )
-    try:
-        node = Cluster(lab.name).node(name)
+    with added(lab.name, member) as node:
+        name = node.name
         node.stop("kubelet")
         cluster.run("delete", "node", name)
         node.files.outside(layout.KUBELET_ARGUMENTS).write_text("--cloud-provider=external\n")
         node.start("kubelet", wait=False)
-        k.wait_for(lambda: _is_ready(cluster, name), f"node {name} to be Ready")
+        k.wait_for(lambda: k.is_ready(cluster.get("node", name)), f"node {name} to be Ready")
         new = _outline(cluster, name)
         pods = cluster.get("node", name)["status"]["capacity"]["pods"]
         change = [
@@ -51,8 +46,6 @@ def _seen(lab: Cluster, cluster: Kube, name: str, kind: str) -> dict[str, Any]:
             seconds=90,
         )
         return {"new": new, "set up": _outline(cluster, name)}
-    finally:
-        subprocess.run([*command, "remove", name], check=True, timeout=120)
 
 
 def _outline(cluster: Kube, name: str) -> dict[str, Any]:
@@ -61,10 +54,3 @@ def _outline(cluster: Kube, name: str) -> dict[str, Any]:
     masked = json.dumps(node["status"]["addresses"]).replace(name, "NAME").replace(address or "none", "ADDRESS")
     taints = [taint for taint in node["spec"].get("taints", ()) if "cloudprovider" in taint["key"]]
     return {"addresses": json.loads(masked), "taints": taints, "provided": bool(address)}
-
-
-def _is_ready(cluster: Kube, name: str) -> bool:
-    if not cluster.exists("node", name):
-        return False
-    conditions = cluster.get("node", name)["status"].get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)

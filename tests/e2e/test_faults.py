@@ -150,12 +150,8 @@ def test_pods_run_on_and_restart_while_the_api_server_is_away(
     after = kube.wait_ready("steady", seconds=90)
     assert k.container_status(after)["containerID"] == identity
     assert k.container_status(after)["restartCount"] == 0
-    k.wait_for(lambda: _ready_node(kube, node.name), f"node {node.name} to be Ready", seconds=90)
+    k.wait_for(lambda: k.is_ready(kube.get("node", node.name)), f"node {node.name} to be Ready", seconds=90)
     # The controllers come back at their own pace, which the next test is not about.
     kube.apply(_pinned(node, 1), k.service("web"))
     k.wait_for(lambda: kube.ready_pods("app=web"), "a Deployment to be carried out again", seconds=120)
     k.wait_for(lambda: "web-" in kube.run("get", "endpointslices", "-o", "json"), "its EndpointSlice", seconds=120)
-
-
-def _ready_node(kube: Kube, name: str) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in kube.get("node", name)["status"]["conditions"])
