@@ -19,6 +19,7 @@ NODE = "n8"
 HOST_PORT = 18088
 TAINT = {"key": "e2e", "operator": "Exists"}
 # A genuine kubelet refreshes volumes and shows a back-off at its next resync, which can be more than a minute away.
+# Until then `logs --previous` of a container that crashed asks for the one before, which it has removed already.
 RESYNC = 150
 
 
@@ -160,8 +161,6 @@ class Scene:
         """Logs, exec, ports and volumes work under the kubelet there is now."""
         assert "up" in self.kube.run("logs", "volumes")
         assert "static" in self.kube.run("logs", f"static-{NODE}")
-        # Of a container that crashes the last one but one may be removed just as its log is asked for.
-        k.wait_for(lambda: "crashed" in self.kube.run("logs", "crash", "--previous"), "the log of the crashed one")
         self.node.exec("bash", "-c", f"exec 3<>/dev/tcp/{self.node.address}/{HOST_PORT}")
         patch = json.dumps({"data": {"word": word}})
         self.kube.run("patch", "configmap", "words", "-p", patch)
@@ -169,10 +168,14 @@ class Scene:
         self.kube.run("label", "pod", "volumes", f"word={word}", "--overwrite")
         read = ("cat", "/config/word", "/secret/word", "/all/word", "/told/labels")
         k.wait_for(lambda: self.kube.exec("volumes", *read).count(word) == 4, "volumes to be refreshed", seconds=RESYNC)
+        k.wait_for(self._crash_has_a_log, "the log of the crashed one", seconds=RESYNC)
         marks = self.kube.exec("volumes", "cat", "/disk/marks", "/memory/marks", "/host/marks")
         assert marks.split() == ["begun"] * 3, "init containers ran once, and what volumes hold was kept"
         assert self.kube.exec("volumes", "cat", "/all/token").count(".") == 2
         assert len(self.kube.ready_pods("app=web")) == 2
+
+    def _crash_has_a_log(self) -> bool:
+        return "crashed" in self.kube.run("logs", "crash", "--previous")
 
     def end(self) -> None:
         """Take all away."""
