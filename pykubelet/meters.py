@@ -210,6 +210,13 @@ ensured_images = _counter(
     "Number of ensure-image requests processed by the kubelet.",
     labels=("pull_policy", "present_locally", "pull_required"),
 )
+pull_intents = _gauge("kubelet_imagemanager_ondisk_pullintents", "Number of ImagePullIntents stored on disk.")
+pulled_records = _gauge("kubelet_imagemanager_ondisk_pulledrecords", "Number of ImagePulledRecords stored on disk.")
+must_pull_checks = _counter(
+    "kubelet_imagemanager_image_mustpull_checks_total",
+    "Counter for how many times kubelet checked whether credentials need to be re-verified to access an image",
+    labels=("result",),
+)
 image_volumes = _counter("kubelet_image_volume_requested_total", "Number of requested image volumes.")
 image_volumes_mounted = _counter(
     "kubelet_image_volume_mounted_succeed_total", "Number of successful image volume mounts."

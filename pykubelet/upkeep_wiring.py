@@ -12,6 +12,7 @@ from pykubelet.act.files import PodFiles
 from pykubelet.act.housekeeping import Housekeeping, Places
 from pykubelet.act.image_gc import ImageCollector
 from pykubelet.act.log_rotation import LogRotation
+from pykubelet.act.pulled_images import PulledImages
 from pykubelet.act.volumes import VolumeManager
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
@@ -32,6 +33,7 @@ class Upkeep:
         settings: Settings,
         *,
         services: tuple[runtime_api.RuntimeService, runtime_api.ImageService],
+        pulled: PulledImages,
         holds: tuple[VolumeManager, PodFiles, Cgroups],
         shelves: Shelves,
         seen: tuple[RuntimeView, Recorder],
@@ -60,6 +62,7 @@ class Upkeep:
             ),
             containers=view.containers,
             tell=lambda reason, message: recorder.of_node(events.WARNING, reason, message),
+            settle=pulled.settle,
             clock=clock,
         )
 

@@ -27,6 +27,7 @@ from pykubelet.act.images import Images
 from pykubelet.act.isolation import PodIsolation
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
+from pykubelet.act.pulled_images import PulledImages
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.systemd_slices import SystemdSlices
@@ -41,6 +42,7 @@ from pykubelet.decide import (
     container_status,
     dns,
     downward,
+    image_access,
     pod_status,
     security,
 )
@@ -166,7 +168,10 @@ class PodLoop:
         credentials = ImageCredentials(
             self.referenced, node_file=options.root / "config.json", plugins=self._credential_plugins(client, clock)
         )
-        self.images = images = ImageActions(Images(image_service, at_once=at_once), events, credentials=credentials.get)
+        self.pulled_images = PulledImages(options.root, _access_policy(settings), clock=clock)
+        self.images = images = ImageActions(
+            Images(image_service, at_once=at_once), events, credentials=credentials.get, pulled=self.pulled_images
+        )
         unified = cgroups.unified_files(single_process_oom_kill=settings.single_process_oom_kill)
         facts = container_spec.NodeFacts(
             memory_capacity=memory,
@@ -212,6 +217,7 @@ class PodLoop:
         self.upkeep = Upkeep(
             settings,
             services=services,
+            pulled=self.pulled_images,
             holds=(volumes, files, self.cgroups),
             shelves=known.shelves,
             seen=(self.view, events),
@@ -381,6 +387,14 @@ def _lifecycle(memory: PodMemory) -> Lifecycle:
     if memory.torn_down:
         return "terminated"
     return "sync" if memory.ending is None else "terminating"
+
+
+def _access_policy(settings: Settings) -> image_access.Policy:
+    if not settings.feature_gates.get("KubeletEnsureSecretPulledImages", True):
+        return image_access.Policy("NeverVerify")
+    return image_access.Policy(
+        settings.image_pull_credentials_verification_policy, settings.preloaded_images_verification_allowlist
+    )
 
 
 def _ids_per_pod(settings: Settings) -> int:

@@ -1,6 +1,7 @@
 """Asks programs of the node for credentials to pull images with, and keeps the answers as long as they hold."""
 
 import asyncio
+import dataclasses
 import hashlib
 import logging
 import os
@@ -12,8 +13,9 @@ from nodekit.aio.clock import Clock
 from pykubelet import meters
 from pykubelet.config.credential_providers import Provider, TokenAttributes
 from pykubelet.decide import image_credentials
+from pykubelet.model.image_access import EVERYBODY, Access, AccountUse, Credential
+from pykubelet.model.kinds import ServiceAccount
 from pykubelet.model.pod import Pod
-from pykubelet.model.runtime_config import AuthConfig
 
 TIMEOUT: Final = 60.0
 """Seconds for one run of a program. Source: execPlugin.ExecPlugin."""
@@ -28,7 +30,7 @@ class Accounts(Protocol):
 
     async def token(self, pod: Pod, audience: str) -> str: ...
 
-    async def annotations(self, pod: Pod) -> Mapping[str, str]: ...
+    async def account(self, pod: Pod) -> ServiceAccount: ...
 
 
 class PluginError(Exception):
@@ -41,15 +43,25 @@ class CredentialPlugins:
     def __init__(self, providers: tuple[Provider, ...], programs: Path, *, accounts: Accounts, clock: Clock) -> None:
         self._plugins = tuple(_Plugin(one, programs, accounts=accounts, clock=clock) for one in providers)
 
-    async def get(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
+    async def get(self, pod: Pod, image: str) -> tuple[Credential, ...]:
         """What they give for an image, best first."""
-        found: list[AuthConfig] = []
+        found: list[Credential] = []
         for plugin in self._plugins:
             try:
                 found += await plugin.get(pod, image)
             except Exception as error:
                 log.error("no credentials for %s from %s: %s", image, plugin.name, error)
         return tuple(dict.fromkeys(found))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a program is told beside the image; `whose`: what its answer may be kept under."""
+
+    token: str = ""
+    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    whose: str = ""
+    access: Access = EVERYBODY
 
 
 class _Plugin:
@@ -62,34 +74,34 @@ class _Plugin:
         self._kept: dict[tuple[str, str], tuple[float, image_credentials.Answer]] = {}
         self._asking: dict[tuple[str, str], asyncio.Task[image_credentials.Answer]] = {}
 
-    async def get(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
+    async def get(self, pod: Pod, image: str) -> tuple[Credential, ...]:
         if not any(image_credentials.matches(pattern, image) for pattern in self._provider.match_images):
             return ()
-        token, annotations, whose = "", dict[str, str](), ""
-        wanted = self._provider.token_attributes
-        if wanted is not None:
-            account = await self._account(pod, wanted)
+        asked = _Asked()
+        if self._provider.token_attributes is not None:
+            account = await self._of_account(pod, self._provider.token_attributes)
             if account is None:
                 return ()
-            token, annotations, whose = account
-        answer = self._cached(image, whose) or await self._ask(image, whose, token, annotations)
-        return image_credentials.of(answer.auths, image)
+            asked = account
+        answer = self._cached(image, asked.whose) or await self._ask(image, asked)
+        return tuple(Credential(auth, asked.access) for auth in image_credentials.of(answer.auths, image))
 
-    async def _account(self, pod: Pod, wanted: TokenAttributes) -> tuple[str, dict[str, str], str] | None:
-        """A token, annotations, and what an answer may be kept under; None if the program is not to be run."""
-        account = pod.spec.service_account_name
-        if not account:
-            return None if wanted.require_service_account else ("", {}, "")
+    async def _of_account(self, pod: Pod, wanted: TokenAttributes) -> _Asked | None:
+        """What is asked in the name of the Pod's account; None if the program is not to be run."""
+        name = pod.spec.service_account_name
+        if not name:
+            return None if wanted.require_service_account else _Asked()
         keys = (*wanted.required_service_account_annotation_keys, *wanted.optional_service_account_annotation_keys)
-        has = await self._accounts.annotations(pod) if keys else {}
-        if any(key not in has for key in wanted.required_service_account_annotation_keys):
+        meta = (await self._accounts.account(pod)).metadata
+        if any(key not in meta.annotations for key in wanted.required_service_account_annotation_keys):
             return None
-        chosen = {key: has[key] for key in keys if key in has}
+        chosen = {key: meta.annotations[key] for key in keys if key in meta.annotations}
         token = await self._accounts.token(pod, wanted.service_account_token_audience)
-        told = [pod.metadata.namespace, account, *(f"{key}={chosen[key]}" for key in sorted(chosen))]
+        told = [pod.metadata.namespace, name, meta.uid, *(f"{key}={chosen[key]}" for key in sorted(chosen))]
         if wanted.cache_type == "Token":
             told.append(hashlib.sha256(token.encode()).hexdigest())
-        return token, chosen, "\0".join(told)
+        use = AccountUse(meta.uid, pod.metadata.namespace, name)
+        return _Asked(token, chosen, "\0".join(told), Access(kubernetes_service_accounts=(use,)))
 
     def _cached(self, image: str, whose: str) -> image_credentials.Answer | None:
         now = self._clock.monotonic()
@@ -99,32 +111,32 @@ class _Plugin:
                 return found[1]
         return None
 
-    async def _ask(
-        self, image: str, whose: str, token: str, annotations: Mapping[str, str]
-    ) -> image_credentials.Answer:
+    async def _ask(self, image: str, asked: _Asked) -> image_credentials.Answer:
         """Run the program, or share a run about the same image."""
-        key = (image, whose)
+        key = (image, asked.whose)
         task = self._asking.get(key)
         if task is None:
-            task = self._asking[key] = asyncio.create_task(self._timed(image, token, annotations), name=self.name)
+            task = self._asking[key] = asyncio.create_task(self._timed(image, asked), name=self.name)
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         answer = await asyncio.shield(task)
         holds = answer.holds if answer.holds is not None else self._provider.default_cache_duration or 0.0
         if holds > 0:
-            self._kept[answer.key, whose] = (self._clock.monotonic() + holds, answer)
+            self._kept[answer.key, asked.whose] = (self._clock.monotonic() + holds, answer)
         return answer
 
-    async def _timed(self, image: str, token: str, annotations: Mapping[str, str]) -> image_credentials.Answer:
+    async def _timed(self, image: str, asked: _Asked) -> image_credentials.Answer:
         try:
             with meters.credential_plugin.labels(self.name).time():
-                return await self._run(image, token, annotations)
+                return await self._run(image, asked)
         except Exception:
             meters.credential_plugin_errors.labels(self.name).inc()
             raise
 
-    async def _run(self, image: str, token: str, annotations: Mapping[str, str]) -> image_credentials.Answer:
+    async def _run(self, image: str, asked: _Asked) -> image_credentials.Answer:
         version = self._provider.api_version
-        asked = image_credentials.request(image, api_version=version, token=token, annotations=annotations)
+        request = image_credentials.request(
+            image, api_version=version, token=asked.token, annotations=asked.annotations
+        )
         try:
             process = await asyncio.create_subprocess_exec(
                 self._program,
@@ -138,7 +150,7 @@ class _Plugin:
             raise PluginError(f"{self._program} cannot be run: {error.strerror}") from error
         try:
             async with asyncio.timeout(TIMEOUT):
-                printed, complaint = await process.communicate(asked)
+                printed, complaint = await process.communicate(request)
         except TimeoutError as error:
             raise PluginError(f"{self._program} has not ended after {TIMEOUT:.0f} s") from error
         finally:
@@ -151,4 +163,4 @@ class _Plugin:
         return image_credentials.read(printed, image, api_version=version)
 
 
-Credentials = Callable[[Pod, str], Awaitable[tuple[AuthConfig, ...]]]
+Credentials = Callable[[Pod, str], Awaitable[tuple[Credential, ...]]]

@@ -1,6 +1,5 @@
 """The credentials an image may be pulled with: the Pod's pull secrets first, then those of the node."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -10,9 +9,9 @@ from pykubelet.act import ports
 from pykubelet.act.credential_plugins import CredentialPlugins
 from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide import pull_secrets
-from pykubelet.model.kinds import SERVICE_ACCOUNTS, Secret
+from pykubelet.model.image_access import Credential
+from pykubelet.model.kinds import SERVICE_ACCOUNTS, Secret, ServiceAccount
 from pykubelet.model.pod import Pod
-from pykubelet.model.runtime_config import AuthConfig
 
 PATIENCE = 30.0
 """Seconds that a Pod's pull secrets are waited for before a pull goes on without those that are still missing."""
@@ -31,7 +30,7 @@ class ImageCredentials:
         self._node_file = node_file
         self._plugins = plugins
 
-    async def get(self, pod: Pod, image: str) -> tuple[AuthConfig, ...]:
+    async def get(self, pod: Pod, image: str) -> tuple[Credential, ...]:
         """What there is for the image, best first."""
         if pod.spec.image_pull_secrets:
             # Without them the pull would be refused, and the next one come ten seconds later.
@@ -62,7 +61,6 @@ class ApiAccounts:
         """A token bound to the Pod."""
         return await self._tokens.get(pod, audience=audience, seconds=_TOKEN_SECONDS)
 
-    async def annotations(self, pod: Pod) -> Mapping[str, str]:
-        """Those of the Pod's account."""
-        account = await self._client.get(SERVICE_ACCOUNTS, Key(pod.metadata.namespace, pod.spec.service_account_name))
-        return account.metadata.annotations
+    async def account(self, pod: Pod) -> ServiceAccount:
+        """The Pod's account."""
+        return await self._client.get(SERVICE_ACCOUNTS, Key(pod.metadata.namespace, pod.spec.service_account_name))

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pykubelet import meters
 from pykubelet.act import ports
 from pykubelet.act.credential_plugins import Credentials
-from pykubelet.act.images import ALWAYS, NEVER, Images, Pulled
+from pykubelet.act.images import ALWAYS, NEVER, Images
 from pykubelet.act.pod_memory import PodMemory
+from pykubelet.act.pulled_images import PulledImages
 from pykubelet.decide import counted
 from pykubelet.errors import PodError
 from pykubelet.model import observed
 from pykubelet.model.actions import EnsureImage
 from pykubelet.model.ids import Uid
+from pykubelet.model.image_access import EVERYBODY
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import ImageState
 
@@ -20,11 +22,15 @@ from pykubelet.model.pod_state import ImageState
 class ImageActions:
     """`credentials(pod, image)` gives what the Pod's pull secrets and the node have for an image, best first.
 
-    `on_pull(uid, began, ended)` hears when a Pod has waited for a pull (monotonic seconds).
+    `pulled` knows whose Pods may use an image that is here already. `on_pull(uid, began, ended)` hears when a Pod has
+    waited for a pull (monotonic seconds).
     """
 
-    def __init__(self, images: Images, recorder: ports.Recorder, *, credentials: Credentials) -> None:
+    def __init__(
+        self, images: Images, recorder: ports.Recorder, *, credentials: Credentials, pulled: PulledImages
+    ) -> None:
         self._images = images
+        self._pulled = pulled
         self._recorder = recorder
         self._credentials = credentials
         self.on_pull: Callable[[Uid, float, float], None] = lambda uid, began, ended: None
@@ -50,6 +56,7 @@ class ImageActions:
 
     async def _have(self, pod: Pod, action: EnsureImage) -> observed.Image:
         name = action.image
+        present = "unknown"
         if action.policy != ALWAYS:
             try:
                 found = await self._images.find(name)
@@ -57,25 +64,33 @@ class ImageActions:
                 _asked(action)
                 self._tell(pod, action, "Warning", "InspectFailed", error.message)
                 raise
-            if found is not None:
-                _asked(action, present="true", needed="false")
+            present = "false" if found is None else "true"
+            if found is not None and await self._may_use(pod, name, found):
+                _asked(action, present=present, needed="false")
                 said = f'Container image "{name}" already present on machine and can be accessed by the pod'
                 self._tell(pod, action, "Normal", "Pulled", said)
                 return found
             if action.policy == NEVER:
-                _asked(action, present="false")
+                # The same words for an image that is not there and for one that is somebody else's.
+                _asked(action, present=present, needed="unknown" if found is None else "true")
                 said = f'Container image "{name}" is not present with pull policy of Never'
                 self._tell(pod, action, "Warning", "ErrImageNeverPull", said)
                 raise PodError("ErrImageNeverPull", said)
-        _asked(action, present="unknown" if action.policy == ALWAYS else "false", needed="true")
-        return (await self._pull(pod, action)).image
+        _asked(action, present=present, needed="true")
+        return await self._pull(pod, action)
 
-    async def _pull(self, pod: Pod, action: EnsureImage) -> Pulled:
+    async def _may_use(self, pod: Pod, name: str, found: observed.Image) -> bool:
+        return await self._pulled.may_use(name, found.id, lambda: self._credentials(pod, name))
+
+    async def _pull(self, pod: Pod, action: EnsureImage) -> observed.Image:
         name = action.image
         self._tell(pod, action, "Normal", "Pulling", f'Pulling image "{name}"')
         began = time.monotonic()
         try:
-            pulled = await self._images.pull(name, await self._credentials(pod, name))
+            credentials = await self._credentials(pod, name)
+            with self._pulled.pulling(name) as record:
+                pulled = await self._images.pull(name, [credential.auth for credential in credentials])
+                record(pulled.image.id, credentials[pulled.used].access if credentials else EVERYBODY)
             meters.image_pull.labels(counted.image_size(pulled.image.size)).observe(time.monotonic() - began)
         except PodError as error:
             self._tell(pod, action, "Warning", "Failed", f'Failed to pull image "{name}": {error.message}')
@@ -83,10 +98,10 @@ class ImageActions:
             raise
         finally:
             self.on_pull(pod.uid, began, time.monotonic())
-        took = f"{_duration(pulled.seconds or 0.0)} ({_duration(pulled.waited)} including waiting)"
+        took = f"{_duration(pulled.seconds)} ({_duration(pulled.waited)} including waiting)"
         said = f'Successfully pulled image "{name}" in {took}. Image size: {pulled.image.size} bytes.'
         self._tell(pod, action, "Normal", "Pulled", said)
-        return pulled
+        return pulled.image
 
     def _tell(self, pod: Pod, action: EnsureImage, type_: str, reason: str, message: str) -> None:
         self._recorder.event(pod, type_, reason, message, container=action.container)

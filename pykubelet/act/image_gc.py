@@ -22,7 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class ImageCollector:
-    """Run it as a task. `containers()` are those the runtime has; `tell(reason, message)` warns about the node."""
+    """Run it as a task. `containers()` are those the runtime has; `tell(reason, message)` warns about the node.
+
+    `settle(images, began)` hears of the images there are after each look, and when that began (Unix time).
+    """
 
     def __init__(
         self,
@@ -31,12 +34,14 @@ class ImageCollector:
         *,
         containers: Callable[[], Iterable[observed.Container]],
         tell: Callable[[str, str], None],
+        settle: Callable[[Iterable[observed.Image], float], None],
         clock: Clock,
     ) -> None:
         self._images = images
         self._policy = policy
         self._containers = containers
         self._tell = tell
+        self._settle = settle
         self._clock = clock
         self._began = clock.now().timestamp()
         self._records: dict[str, Record] = {}
@@ -80,6 +85,7 @@ class ImageCollector:
 
     async def _look(self, now: float) -> tuple[observed.Image, ...]:
         images = await self._images.list_images()
+        self._settle(images, now)
         in_use = {name for c in self._containers() for name in (c.image_id, c.image_ref, *_mounted(c))}
         self._records = image_gc.records(self._records, images, _ids(images, in_use), now=now)
         return images

@@ -9,9 +9,8 @@ from typing import Final
 from nodekit.aio.bounded import Limiter
 from pykubelet.act.operations import to_its_end
 from pykubelet.cri import errors, runtime_api
-from pykubelet.decide import image_names
 from pykubelet.errors import PodError
-from pykubelet.model import observed
+from pykubelet.model import image_names, observed
 from pykubelet.model.runtime_config import AuthConfig, ImageSpec
 
 NEVER, ALWAYS = "Never", "Always"
@@ -23,11 +22,12 @@ _SIGNATURE = "SignatureValidationFailed"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pulled:
-    """An image that is here now. `seconds` is None if it was here before; `waited` counts the queue too."""
+    """An image that is here now, after `seconds`; `waited` counts the queue too. `used` is which credentials worked."""
 
     image: observed.Image
-    seconds: float | None = None
-    waited: float = 0.0
+    seconds: float
+    waited: float
+    used: int
 
 
 @dataclasses.dataclass(slots=True)
@@ -49,7 +49,7 @@ class Images:
         return await self._find(self._spec(name, handler))
 
     async def pull(self, name: str, credentials: Sequence[AuthConfig] = (), *, handler: str = "") -> Pulled:
-        """Pull, or share a pull of the same image with the same credentials; those are tried in order.
+        """Pull, or share a pull of the same image with the same credentials (maybe none); those are tried in order.
 
         PodError ErrImagePull (or the more exact words of the runtime) if none of them works.
         """
@@ -87,21 +87,23 @@ class Images:
         asked = time.monotonic()
         async with self._limiter:
             began = time.monotonic()
-            failure: errors.CriError | None = None
-            for auth in credentials or (None,):
-                try:
-                    image_id = await self._service.pull_image(spec, auth=auth)
-                    break
-                except errors.CriError as error:
-                    failure = error
-            else:
-                assert failure is not None
-                raise _words(spec.image, failure) from failure
+            image_id, used = await self._try(spec, credentials or (None,))
             ended = time.monotonic()
         found = await to_its_end(self._find(ImageSpec(image=image_id, runtime_handler=spec.runtime_handler)))
         if found is None:
             raise PodError("ErrImagePull", f"{spec.image} was pulled as {image_id}, but is not there")
-        return Pulled(found, seconds=ended - began, waited=ended - asked)
+        return Pulled(found, seconds=ended - began, waited=ended - asked, used=used)
+
+    async def _try(self, spec: ImageSpec, credentials: Sequence[AuthConfig | None]) -> tuple[str, int]:
+        """The image's id, and which credentials opened it; the last failure if none did."""
+        failure: errors.CriError | None = None
+        for number, auth in enumerate(credentials):
+            try:
+                return await self._service.pull_image(spec, auth=auth), number
+            except errors.CriError as error:
+                failure = error
+        assert failure is not None
+        raise _words(spec.image, failure) from failure
 
 
 def _words(image: str, error: errors.CriError) -> PodError:

@@ -25,8 +25,6 @@ NO_EFFECT: Final[dict[str, str]] = {
     "event_burst": _LIMITS,
     "kube_api_qps": _LIMITS,
     "kube_api_burst": _LIMITS,
-    "image_pull_credentials_verification_policy": "credentials of images already here are not verified",
-    "preloaded_images_verification_allowlist": "credentials of images already here are not verified",
     "enable_contention_profiling": "there are no Go locks to profile",
     "oom_score_adj": "the agent leaves its own OOM score alone",
     "streaming_connection_idle_timeout": "idle streams stay open",

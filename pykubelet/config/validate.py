@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from nodekit.config import Document, Problem
 from pykubelet.config import parts
 from pykubelet.config.settings import Settings
-from pykubelet.model import sysctls
+from pykubelet.model import image_names, sysctls
 
 _ENFORCEMENTS = {
     "none",
@@ -61,6 +61,19 @@ def _images(document: Document[Settings]) -> Iterator[Problem]:
             "preloadedImagesVerificationAllowlist",
             "needs imagePullCredentialsVerificationPolicy: NeverVerifyAllowlistedImages",
         )
+    for index, pattern in enumerate(settings.preloaded_images_verification_allowlist):
+        if not _is_image_pattern(pattern):
+            yield document.problem(
+                f"preloadedImagesVerificationAllowlist[{index}]",
+                f"expected an image without tag and digest, or REGISTRY/*, got {pattern!r}",
+            )
+
+
+def _is_image_pattern(pattern: str) -> bool:
+    if pattern.endswith("/*"):
+        start = pattern.removesuffix("/*")
+        return bool(start) and "*" not in start and pattern == pattern.strip()
+    return image_names.full(pattern) is not None and image_names.bare(pattern) == pattern
 
 
 def _eviction(document: Document[Settings]) -> Iterator[Problem]:

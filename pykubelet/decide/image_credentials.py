@@ -11,7 +11,7 @@ import msgspec
 
 from nodekit import duration
 from nodekit.objects.base import Object
-from pykubelet.decide import image_names
+from pykubelet.model import image_names
 from pykubelet.model.runtime_config import AuthConfig
 
 _REQUEST: Final = "CredentialProviderRequest"

@@ -7,12 +7,14 @@ import base64
 import binascii
 import contextlib
 import fnmatch
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
-from pykubelet.decide import image_names
+from pykubelet.model import image_names
+from pykubelet.model.image_access import Access, Credential, SecretUse
 from pykubelet.model.kinds import Secret
 from pykubelet.model.runtime_config import AuthConfig
 
@@ -24,6 +26,7 @@ class _Entry(msgspec.Struct, frozen=True):
     username: str = ""
     password: str = ""
     auth: str = ""
+    email: str = ""
     identitytoken: str = ""
     registrytoken: str = ""
 
@@ -32,17 +35,38 @@ class _Config(msgspec.Struct, frozen=True):
     auths: dict[str, _Entry] = {}
 
 
-def of(secrets: Iterable[Secret], image: str) -> tuple[AuthConfig, ...]:
+class _Hashed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the genuine kubelet hashes, in its order."""
+
+    username: str = ""
+    password: str = ""
+    email: str = ""
+
+
+def of(secrets: Iterable[Secret], image: str) -> tuple[Credential, ...]:
     """The credentials whose registry fits the image, the most specific first. Unreadable secrets hold none."""
+    found = [
+        (server, Credential(_auth(entry), Access(kubernetes_secrets=(_use(secret, entry),))))
+        for secret in secrets
+        for server, entry in _fitting(secret, image)
+    ]
+    return _best_first(found)
+
+
+def of_file(text: bytes, image: str) -> tuple[Credential, ...]:
+    """The same from a Docker config.json that lies on the node: what it opens is open to all Pods there."""
+    file = Secret(type=_NEW[0], data={_NEW[1]: text})
+    return _best_first((server, Credential(_auth(entry))) for server, entry in _fitting(file, image))
+
+
+def _best_first(found: Iterable[tuple[str, Credential]]) -> tuple[Credential, ...]:
+    by_length = sorted(found, key=lambda pair: len(pair[0]), reverse=True)
+    return tuple(dict.fromkeys(credential for _, credential in by_length))
+
+
+def _fitting(secret: Secret, image: str) -> Iterator[tuple[str, _Entry]]:
     repository = image_names.repository(image)
-    found = [(server, entry) for secret in secrets for server, entry in _entries(secret) if _fits(server, repository)]
-    found.sort(key=lambda pair: len(pair[0]), reverse=True)
-    return tuple(dict.fromkeys(_auth(entry) for _, entry in found))
-
-
-def of_file(text: bytes, image: str) -> tuple[AuthConfig, ...]:
-    """The same from a Docker config.json that lies on the node."""
-    return of([Secret(type=_NEW[0], data={_NEW[1]: text})], image)
+    return ((server, entry) for server, entry in _entries(secret) if _fits(server, repository))
 
 
 def _entries(secret: Secret) -> Iterator[tuple[str, _Entry]]:
@@ -74,13 +98,30 @@ def _fits(server: str, repository: str) -> bool:
 
 def _auth(entry: _Entry) -> AuthConfig:
     """No server's address goes with them: containerd takes it for a URL, and uses no credentials of another host."""
-    username, password = entry.username, entry.password
-    if entry.auth:
-        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
-            username, _, password = base64.b64decode(entry.auth).decode().partition(":")
+    username, password = _user(entry)
     return AuthConfig(
         username=username,
         password=password,
         identity_token=entry.identitytoken,
         registry_token=entry.registrytoken,
     )
+
+
+def _user(entry: _Entry) -> tuple[str, str]:
+    """User and password: `auth` has both, in base64 that need not be padded, and goes before the two fields."""
+    if entry.auth:
+        with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+            unpadded = entry.auth.strip().rstrip("=")
+            username, _, password = base64.b64decode(unpadded + "=" * (-len(unpadded) % 4)).decode().partition(":")
+            return username, password
+    return entry.username, entry.password
+
+
+def _use(secret: Secret, entry: _Entry) -> SecretUse:
+    username, password = _user(entry)
+    hashed = msgspec.json.encode(_Hashed(username, password, entry.email))
+    for character in b"<>&":
+        # Go's JSON is safe to put into HTML.
+        hashed = hashed.replace(bytes([character]), b"\\u%04x" % character)
+    meta = secret.metadata
+    return SecretUse(meta.uid, meta.namespace, meta.name, hashlib.sha256(hashed).hexdigest())

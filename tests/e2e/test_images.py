@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from devcluster.api import Cluster, Node
+from devcluster.spec import Agent
 from tests.e2e import kube as k
 from tests.e2e import private_registry, small_node
 from tests.e2e.kube import Kube, Manifest
@@ -75,9 +76,7 @@ def failures(kube: Kube, pod: str) -> list[str]:
 def test_a_pull_secret_opens_a_private_registry_and_one_pull_serves_all(
     kube: Kube, spare: Node, private: Private, image: str
 ) -> None:
-    server = f"--docker-server={private.with_secret}"
-    user = (f"--docker-username={private_registry.USER}", f"--docker-password={SECRET_PASSWORD}")
-    kube.run("create", "secret", "docker-registry", "key", server, *user)
+    make_secret(kube, "key", private)
     name = f"{private.with_secret}/{image}:1"
     kube.apply(pulling("refused", name, spare))
     k.wait_for(lambda: failures(kube, "refused"), "a pull without a password to fail")
@@ -87,6 +86,56 @@ def test_a_pull_secret_opens_a_private_registry_and_one_pull_serves_all(
         kube.wait_ready(pod["metadata"]["name"])
         assert failures(kube, pod["metadata"]["name"]) == []
     assert len(private.pulls(image)) == 1
+
+
+def make_secret(kube: Kube, name: str, private: Private) -> None:
+    server = f"--docker-server={private.with_secret}"
+    user = (f"--docker-username={private_registry.USER}", f"--docker-password={SECRET_PASSWORD}")
+    kube.run("create", "secret", "docker-registry", name, server, *user)
+
+
+@pytest.fixture
+def its_kubelet(spare: Node) -> Iterator[Callable[[Agent], None]]:
+    """Swaps the spare node's kubelet; ours is there again afterwards."""
+    yield lambda agent: spare.use(kubelet=agent)
+    if spare.spec.kubelet is not Agent.OURS:
+        spare.use(kubelet=Agent.OURS)
+
+
+def test_an_image_on_the_node_is_only_for_those_who_could_pull_it_whichever_kubelet_did(
+    kube: Kube, spare: Node, private: Private, registry: Registry, its_kubelet: Callable[[Agent], None]
+) -> None:
+    """Each kubelet pulls an image with a Pod's secret; then it and the other let the same Pods have it."""
+    make_secret(kube, "key", private)
+    for first, second in ((Agent.OURS, Agent.GENUINE), (Agent.GENUINE, Agent.OURS)):
+        its_kubelet(first)
+        image = f"late-{uuid.uuid4().hex[:8]}"
+        registry.publish(f"registry.k8s.io/{image}:1")
+        name = f"{private.with_secret}/{image}:1"
+        keys = {"imagePullSecrets": [{"name": "key"}]}
+        kube.apply(pulling(f"owner-{image}", name, spare, **keys))
+        kube.wait_ready(f"owner-{image}")
+        for kubelet in (first, second):
+            its_kubelet(kubelet)
+            stranger, never, friend = (f"{who}-{kubelet}-{image}" for who in ("stranger", "never", "friend"))
+            not_pulled = pulling(never, name, spare)
+            not_pulled["spec"]["containers"][0]["imagePullPolicy"] = "Never"
+            copy = f"copy-{kubelet}-{image}"
+            make_secret(kube, copy, private)
+            kube.apply(
+                pulling(stranger, name, spare),
+                not_pulled,
+                pulling(friend, name, spare, imagePullSecrets=[{"name": copy}]),
+            )
+            kube.wait_ready(friend)
+            k.wait_for(lambda pod=stranger: "no basic auth" in str(failures(kube, pod)), f"{stranger} to be refused")
+            k.wait_for(lambda pod=never: waits_for(kube, pod) == "ErrImageNeverPull", f"{never} to be told the same")
+        assert len(private.pulls(image)) == 1, "to those who have the secret it is given from the node"
+        kube.run("delete", "pods", "--all", "--wait=true", "--timeout=120s", timeout=150)
+
+
+def waits_for(kube: Kube, pod: str) -> str | None:
+    return k.container_status(kube.get("pod", pod))["state"].get("waiting", {}).get("reason")
 
 
 def test_images_are_pulled_side_by_side_with_credentials_of_the_nodes_program(

@@ -39,7 +39,7 @@ LEFT_OUT = {
     r"rest_client_(rate_limiter|transport|exec_plugin|request_retries)_.*": "of client-go: no limiter, no such cache",
     r"dra_.*": "there is no dynamic resource allocation",
     r"kubelet_(cpu|memory|topology)_manager_.*|kubelet_memory_qos_.*": "there are no such managers, and no memory QoS",
-    r"kubelet_imagemanager_.*": "credentials of images that are here already are not verified",
+    r"kubelet_imagemanager_inmemory_.*": "what is on disk of pulled images is all in memory: there is no cache of it",
     r"kubelet_pod_(infeasible|deferred)_.*": "a resize that waits is judged at each step, not by a queue of retries",
     r"kubelet_(podcertificate_states|credential_provider_config_info|cri_losing_support)": "not counted yet",
     r"volume_manager_selinux_.*": "there are no SELinux labels on mounts",

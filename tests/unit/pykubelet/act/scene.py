@@ -20,12 +20,14 @@ from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.images import Images
 from pykubelet.act.isolation import PodIsolation
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
+from pykubelet.act.pulled_images import PulledImages
 from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.user_namespaces import UserNamespaces
 from pykubelet.cri.fake import FakeRuntime
 from pykubelet.decide import container_spec, dns, downward, pod_status, security
 from pykubelet.decide.admission import Rejected
+from pykubelet.decide.image_access import Policy
 from pykubelet.desired.merge import Desired, Source
 from pykubelet.model.container import Container
 from pykubelet.model.devices import Device, PluginOptions
@@ -219,7 +221,8 @@ class Scene:
         cluster_dns = dns.ClusterDNS()
         isolation = PodIsolation(NoClasses(), UserNamespaces(folder), handlers=lambda: ())
         place = Place(folder / "pods", cluster_dns, lambda: ("198.18.0.11",), isolation)
-        images = ImageActions(Images(self.runtime), told, credentials=no_credentials)
+        pulled = PulledImages(folder, Policy(), clock=clock)
+        images = ImageActions(Images(self.runtime), told, credentials=no_credentials, pulled=pulled)
         sandboxes = Sandboxes(self.runtime, told, told, place=place)
         reach = Reach(view=self.view, recorder=told, clock=clock, host_ips=("198.18.0.11",), log_links=folder)
         facts = container_spec.NodeFacts(memory_capacity=1 << 30, security=security.Node())

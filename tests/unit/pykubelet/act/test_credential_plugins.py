@@ -1,7 +1,6 @@
 """Programs that give credentials for images: real ones, run as processes."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -9,11 +8,14 @@ import pytest
 
 from nodekit.aio.clock import SystemClock
 from nodekit.config import ConfigError
+from nodekit.objects.meta import ObjectMeta
 from pykubelet.act.credential_plugins import CredentialPlugins
 from pykubelet.config import credential_providers
 from pykubelet.config.credential_providers import EnvVar, Provider, TokenAttributes
 from pykubelet.decide import image_credentials
 from pykubelet.errors import StartupError
+from pykubelet.model.image_access import EVERYBODY, AccountUse
+from pykubelet.model.kinds import ServiceAccount
 from pykubelet.model.pod import Pod
 from tests.unit.pykubelet.decide.pods import pod
 
@@ -31,8 +33,8 @@ class Accounts:
     async def token(self, pod: Pod, audience: str) -> str:
         return f"token-for-{audience}"
 
-    async def annotations(self, pod: Pod) -> Mapping[str, str]:
-        return {"team": "a"}
+    async def account(self, pod: Pod) -> ServiceAccount:
+        return ServiceAccount(metadata=ObjectMeta(name="sa", uid="sa-uid", annotations={"team": "a"}))
 
 
 def answer(key: str = "Image", **more: object) -> str:
@@ -89,9 +91,10 @@ def test_which_images_a_pattern_is_about(pattern: str, image: str, about: bool) 
 async def test_a_program_is_asked_once_and_its_answer_used_again(tmp_path: Path) -> None:
     node = Node(tmp_path)
     plugins = node.plugins(answer("Registry"))
-    (auth,) = await plugins.get(pod(), IMAGE)
-    assert (auth.username, auth.password) == ("u", "p")
-    assert await plugins.get(pod(), "registry.example:5000/another") == (auth,)
+    (one,) = await plugins.get(pod(), IMAGE)
+    assert (one.auth.username, one.auth.password) == ("u", "p")
+    assert one.access == EVERYBODY, "they are the node's own"
+    assert await plugins.get(pod(), "registry.example:5000/another") == (one,)
     assert node.asked() == [{"apiVersion": VERSION, "kind": "CredentialProviderRequest", "image": IMAGE}]
     assert await plugins.get(pod(), "elsewhere.example/x") == ()
     assert len(node.asked()) == 1
@@ -145,6 +148,7 @@ async def test_a_token_of_the_pods_account_is_given_where_it_is_wanted(
     found = await plugins.get(of, IMAGE)
     assert bool(found) == (asked is not None)
     if asked is not None:
+        assert found[0].access.kubernetes_service_accounts == (AccountUse("sa-uid", of.metadata.namespace, account),)
         (one,) = node.asked()
         assert (one["serviceAccountToken"], one["serviceAccountAnnotations"]) == ("token-for-aud", asked)
         other = msgspec.structs.replace(of, metadata=msgspec.structs.replace(of.metadata, uid="u2"))

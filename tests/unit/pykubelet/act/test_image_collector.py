@@ -52,6 +52,7 @@ def test_what_nobody_uses_goes(tmp_path: Path) -> None:
             FULL,
             containers=lambda: [container("sha256:used")],
             tell=lambda reason, message: told.append(reason),
+            settle=lambda images, began: None,
             clock=VirtualClock(),
         )
         await collector.collect()

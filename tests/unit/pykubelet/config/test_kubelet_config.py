@@ -144,6 +144,14 @@ def test_what_a_value_means(tmp_path: Path, text: str, field: str, value: object
     [
         ("imageGCLowThresholdPercent: 90", ":3: imageGCLowThresholdPercent: 90 must be less than"),
         ("maxParallelImagePulls: 3\nserializeImagePulls: true", ":3: maxParallelImagePulls: more than 1 needs"),
+        *(
+            (
+                "imagePullCredentialsVerificationPolicy: NeverVerifyAllowlistedImages\n"
+                f"preloadedImagesVerificationAllowlist: [a.example/*, a.example:5000/*, a/b, '{pattern}']",
+                r":4: preloadedImagesVerificationAllowlist\[3\]: expected an image without tag and digest",
+            )
+            for pattern in ("a:1", "/*", "a/*/b", "a/**", "*", "A", " a/*")
+        ),
         ("evictionHard: {memory.free: 5%}", r":3: evictionHard\[memory.free\]: unknown signal"),
         ("evictionHard: {memory.available: 500%}", "expected a percentage from 0% to 100%"),
         ("evictionSoft: {memory.available: 5%}", "needs an entry in evictionSoftGracePeriod"),

@@ -1,12 +1,15 @@
 """Credentials of pull secrets, by image."""
 
 import base64
+import hashlib
+from collections.abc import Iterable
 
 import msgspec
 import pytest
 
 from nodekit.objects.meta import ObjectMeta
 from pykubelet.decide import pull_secrets
+from pykubelet.model.image_access import EVERYBODY, Credential
 from pykubelet.model.kinds import Secret
 
 
@@ -14,6 +17,10 @@ def secret(auths: dict[str, dict[str, str]], *, old: bool = False) -> Secret:
     body = msgspec.json.encode(auths if old else {"auths": auths})
     kind, key = ("dockercfg", ".dockercfg") if old else ("dockerconfigjson", ".dockerconfigjson")
     return Secret(metadata=ObjectMeta(name="s"), type=f"kubernetes.io/{kind}", data={key: body})
+
+
+def users(found: Iterable[Credential]) -> list[tuple[str, str]]:
+    return [(one.auth.username, one.auth.password) for one in found]
 
 
 def user(name: str) -> dict[str, str]:
@@ -36,23 +43,43 @@ def user(name: str) -> dict[str, str]:
 )
 def test_which_credentials_are_for_an_image(server: str, image: str, fits: bool) -> None:
     found = pull_secrets.of([secret({server: user("me")})], image)
-    assert [(auth.username, auth.password) for auth in found] == ([("me", "secret")] if fits else [])
+    assert users(found) == ([("me", "secret")] if fits else [])
     # containerd would use none for a server it does not take for the image's.
-    assert not any(auth.server_address for auth in found)
+    assert not any(one.auth.server_address for one in found)
 
 
 def test_the_most_specific_ones_come_first() -> None:
     both = secret({"r.example": user("all"), "r.example/team": user("team")})
-    assert [auth.username for auth in pull_secrets.of([both], "r.example/team/a")] == ["team", "all"]
+    assert [name for name, _ in users(pull_secrets.of([both], "r.example/team/a"))] == ["team", "all"]
 
 
 def test_the_old_format_is_read_and_nonsense_holds_none() -> None:
     nonsense = Secret(type="kubernetes.io/dockerconfigjson", data={".dockerconfigjson": b"{"})
     plain = {"r.example": {"username": "u", "password": "p"}}
     found = pull_secrets.of([nonsense, secret(plain, old=True)], "r.example/a")
-    assert [(auth.username, auth.password) for auth in found] == [("u", "p")]
+    assert users(found) == [("u", "p")]
 
 
 def test_credentials_are_never_shown() -> None:
-    (auth,) = pull_secrets.of([secret({"r.example": user("me")})], "r.example/a")
-    assert "secret" not in repr(auth)
+    (one,) = pull_secrets.of([secret({"r.example": user("me")})], "r.example/a")
+    assert "secret" not in repr(one.auth)
+
+
+def test_base64_may_be_without_its_padding() -> None:
+    bare = {"auth": base64.b64encode(b"me:four").decode().rstrip("=")}
+    assert users(pull_secrets.of([secret({"r.example": bare})], "r.example/a")) == [("me", "four")]
+
+
+def test_a_secret_is_known_by_the_hash_that_the_genuine_kubelet_makes() -> None:
+    """The hash is of what Go 1.26 prints of credentialprovider.AuthConfig for these."""
+    entry = {"username": "u<1>", "password": "p&ä", "email": "e"}
+    (one,) = pull_secrets.of([secret({"r.example": entry})], "r.example/a")
+    (use,) = one.access.kubernetes_secrets
+    printed = r'{"username":"u\u003c1\u003e","password":"p\u0026ä","email":"e"}'
+    assert use.credential_hash == hashlib.sha256(printed.encode()).hexdigest()
+    assert use.name == "s"
+
+
+def test_what_the_nodes_file_opens_is_everybodys() -> None:
+    text = msgspec.json.encode({"auths": {"r.example": user("me")}})
+    assert [one.access for one in pull_secrets.of_file(text, "r.example/a")] == [EVERYBODY]

@@ -25,13 +25,18 @@ def full(name: str) -> str | None:
     return name if found["tag"] or found["digest"] else f"{name}:latest"
 
 
+def bare(name: str) -> str:
+    """The name as it is written, without tag and digest; all of it if it is no image name."""
+    found = _NAME.fullmatch(name)
+    return found["name"] if found else name
+
+
 def repository(name: str) -> str:
     """The name without tag and digest, with the registry spelled out: `docker.io/library/nginx` for `nginx`."""
-    found = _NAME.fullmatch(name)
-    bare = found["name"] if found else name
-    registry, slash, rest = bare.partition("/")
+    written = bare(name)
+    registry, slash, rest = written.partition("/")
     if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
-        registry, rest = "docker.io", bare
+        registry, rest = "docker.io", written
     if registry == "docker.io" and "/" not in rest:
         rest = f"library/{rest}"
     return f"{registry}/{rest}"

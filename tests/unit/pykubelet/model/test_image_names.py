@@ -2,7 +2,7 @@
 
 import pytest
 
-from pykubelet.decide import image_names
+from pykubelet.model import image_names
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,8 @@ def test_full(name: str, full: str | None) -> None:
 )
 def test_repository(name: str, repository: str) -> None:
     assert image_names.repository(name) == repository
+
+
+@pytest.mark.parametrize("name", ["localhost:5000/a", "localhost:5000/a:1", f"localhost:5000/a:1@sha256:{'0' * 64}"])
+def test_bare(name: str) -> None:
+    assert image_names.bare(name) == "localhost:5000/a"
