@@ -6,8 +6,10 @@ every few seconds. What still streams from a server that failed is ended, so tha
 
 import asyncio
 import contextlib
+import datetime as dt
 import logging
 import socket
+import ssl
 import time
 import weakref
 from asyncio import sslproto
@@ -19,7 +21,7 @@ import msgspec
 import yarl
 
 from nodekit.aio.bounded import Limiter
-from nodekit.kube import auth, errors
+from nodekit.kube import auth, distrust, errors
 from nodekit.kube.request import Meter, Request
 from nodekit.objects import codec, status
 
@@ -294,6 +296,10 @@ def _hang_up(answer: aiohttp.ClientResponse) -> None:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        distrusted = error.certificate_error
+        if isinstance(distrusted, ssl.SSLCertVerificationError):
+            return distrust.words(distrusted, now=dt.datetime.now(dt.UTC))
     if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
         # aiohttp's own words hold the repr of an SSL context, which tells nobody anything.
         return f"cannot connect: {error.os_error.strerror or error.os_error}"

@@ -128,17 +128,5 @@ def trouble(held: Held, *, now: float) -> str:
     return ""
 
 
-def hint(message: str, *, now: float) -> str:
-    """What to look at, added to a failed request's message where its words tell it."""
-    if "not yet valid" in message or "certificate has expired" in message:
-        return (
-            f"{message}; the API server's certificate does not hold at {_moment(now)}, which is what the clock here "
-            "says: set this machine's clock, or renew the API server's certificate"
-        )
-    if "CERTIFICATE_VERIFY_FAILED" in message or "certificate verify failed" in message:
-        return f"{message}; the certificate authority in the kubeconfig is not the one of this API server"
-    return message
-
-
 def _moment(epoch: float) -> str:
     return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"

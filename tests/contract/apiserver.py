@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import ipaddress
 import os
 import ssl
 import subprocess
@@ -85,9 +86,11 @@ class Server:
             time.sleep(0.1)
         raise AssertionError((self.folder / f"{name}.log").read_text()[-3000:])
 
-    def kubeconfig(self, name: str, *, user: dict[str, Any], servers: str = "") -> Path:
+    def kubeconfig(
+        self, name: str, *, user: dict[str, Any], servers: str = "", ca: str = "serving/apiserver.crt"
+    ) -> Path:
         path = self.folder / f"{name}.conf"
-        cluster = {"server": servers or self.url, "certificate-authority": "serving/apiserver.crt"}
+        cluster = {"server": servers or self.url, "certificate-authority": ca}
         path.write_text(
             yaml.safe_dump(
                 {
@@ -104,20 +107,43 @@ class Server:
 
     def write_client(self, stem: str, *, user: str, group: str) -> None:
         """A client certificate `stem.crt` with its key `stem.key`, signed by the CA."""
-        key, pem = _key()
-        name = x509.Name(
-            [
-                x509.NameAttribute(x509.NameOID.COMMON_NAME, user),
-                x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, group),
-            ]
-        )
-        authority = x509.load_pem_x509_certificate((self.folder / "ca.crt").read_bytes())
-        signer = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), None)
         usage = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH])
-        made = _builder(name, authority.subject, key).add_extension(usage, critical=False)
-        certificate = made.sign(signer, hashes.SHA256())
-        (self.folder / f"{stem}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        (self.folder / f"{stem}.key").write_bytes(pem)
+        self._write(stem, {x509.NameOID.COMMON_NAME: user, x509.NameOID.ORGANIZATION_NAME: group}, usage)
+
+    def write_serving(self, stem: str, *, address: str, ca: str = "ca", hours: tuple[int, int] = (-1, 1)) -> None:
+        """A certificate to serve with on an address, that holds between two hours from now."""
+        name = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        self._write(stem, {x509.NameOID.COMMON_NAME: "apiserver"}, name, ca=ca, hours=hours)
+
+    def write_authority(self, stem: str) -> None:
+        """A certificate authority `stem.crt` with its key `stem.key`."""
+        key, pem = _key()
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"contract-{stem}")])
+        made = _builder(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self._store(stem, made.sign(key, hashes.SHA256()), pem)
+
+    def _write(
+        self,
+        stem: str,
+        names: dict[x509.ObjectIdentifier, str],
+        extension: x509.ExtensionType,
+        *,
+        ca: str = "ca",
+        hours: tuple[int, int] = (-1, 24),
+    ) -> None:
+        key, pem = _key()
+        name = x509.Name([x509.NameAttribute(kind, value) for kind, value in names.items()])
+        authority = x509.load_pem_x509_certificate((self.folder / f"{ca}.crt").read_bytes())
+        signer = serialization.load_pem_private_key((self.folder / f"{ca}.key").read_bytes(), None)
+        made = _builder(name, authority.subject, key, hours=hours).add_extension(extension, critical=False)
+        self._store(stem, made.sign(signer, hashes.SHA256()), pem)
+
+    def _store(self, stem: str, certificate: x509.Certificate, key: bytes) -> None:
+        # A server that reads both while they are written would keep what it has.
+        for name, data in (("key", key), ("crt", certificate.public_bytes(serialization.Encoding.PEM))):
+            fresh = self.folder / f"{stem}.{name}.new"
+            fresh.write_bytes(data)
+            fresh.rename(self.folder / f"{stem}.{name}")
 
 
 @contextlib.contextmanager
@@ -131,7 +157,8 @@ def running(*more: str) -> Iterator[Server]:
             server = Server(Path(folder), Path(os.environ["KUBEBUILDER_ASSETS"]))
             for change in (("link", "set", "lo", "up"), ("addr", "add", f"{ADDRESS}/32", "dev", "lo")):
                 subprocess.run(["ip", *change], check=True)
-            _write_authority(server.folder)
+            server.write_authority("ca")
+            (server.folder / "sa.key").write_bytes(_key()[1])
             (server.folder / "tokens.csv").write_text(f'{TOKEN},tester,1,"system:masters"\nweak-token,weak,2\n')
             try:
                 server.start("etcd", f"--data-dir={folder}/etcd", "--unsafe-no-fsync", "--log-level=error")
@@ -153,23 +180,17 @@ def _key() -> tuple[ec.EllipticCurvePrivateKey, bytes]:
     return key, pem
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, hours: tuple[int, int] = (-1, 24)
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
+    begins, ends = hours
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now + datetime.timedelta(hours=begins))
+        .not_valid_after(now + datetime.timedelta(hours=ends))
     )
-
-
-def _write_authority(folder: Path) -> None:
-    key, pem = _key()
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "contract-ca")])
-    made = _builder(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    (folder / "ca.crt").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    (folder / "ca.key").write_bytes(pem)
-    (folder / "sa.key").write_bytes(_key()[1])

@@ -49,8 +49,7 @@ class Rotation:
                 failures += 1
                 self.failed()
                 pause = _BACKOFF.delay(failures, random=random.random)
-                said = identity.hint(str(error), now=self._now())
-                log.error("no new certificate in %s, tried again in %.0fs: %s", self._store.current, pause, said)
+                log.error("no new certificate in %s, tried again in %.0fs: %s", self._store.current, pause, error)
             await self._clock.sleep(pause)
 
     async def step(self) -> float:

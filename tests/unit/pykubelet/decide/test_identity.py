@@ -70,23 +70,6 @@ def test_what_is_wrong_with_a_certificate(now: float, said: str) -> None:
     assert bool(found) is bool(said)
 
 
-@pytest.mark.parametrize(
-    ("message", "said"),
-    [
-        pytest.param(
-            "certificate verify failed: certificate is not yet valid", "set this machine's clock", id="behind"
-        ),
-        pytest.param("certificate verify failed: certificate has expired", "set this machine's clock", id="ahead"),
-        pytest.param(
-            "certificate verify failed: self-signed", "certificate authority in the kubeconfig", id="other CA"
-        ),
-        pytest.param("connection refused", "connection refused", id="nothing to add"),
-    ],
-)
-def test_a_failed_handshake_tells_what_to_look_at(message: str, said: str) -> None:
-    assert said in identity.hint(message, now=NOW)
-
-
 def answered(*conditions: str, certificate: bytes = b"") -> SigningRequest:
     told = tuple(RequestCondition(type=one, status="True", reason="Because", message="of this") for one in conditions)
     return SigningRequest(
