@@ -1,10 +1,12 @@
 """Who we are to the API server and how we know it is the right one: kubeconfig files and in-cluster credentials.
 
-Certificates and tokens in files are read again when the files change, so a rotated certificate is used at once.
+A kubeconfig, and certificates and tokens in files, are read again when the files change: a rotated certificate or
+another address of the API server is used at once.
 """
 
 import asyncio
 import base64
+import logging
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,20 +20,55 @@ __all__ = ["AuthError", "Cluster", "Credentials", "Identity", "Source", "in_clus
 
 _IN_CLUSTER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
+log = logging.getLogger(__name__)
+
 
 class Credentials:
-    """A cluster and an identity in it, with the TLS context kept up to date."""
+    """A cluster and an identity in it, with the TLS context kept up to date.
 
-    def __init__(self, cluster: Cluster, identity: Identity, *, plugin: exec_plugin.Plugin | None = None) -> None:
+    `follows` is a kubeconfig, whose changes are taken over, if it is there: the cluster's always, the user's as long
+    as nobody sets another `identity`.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        identity: Identity,
+        *,
+        plugin: exec_plugin.Plugin | None = None,
+        follows: Path | None = None,
+    ) -> None:
         if not cluster.servers:
             raise AuthError("no API server is named")
         self.cluster = cluster
         self.identity = identity
         self._plugin = plugin
+        self._file = Source(path=follows)
+        self._file_version = self._file.version()
+        self._of_file = identity
         self._signed_in: exec_plugin.Credential | None = None
         self._signing_in = asyncio.Lock()
         self._context: ssl.SSLContext | None = None
         self._version: object = None
+
+    def reread(self) -> bool:
+        """Take over what changed in the kubeconfig; whether the cluster is another now. A wrong one is logged."""
+        version = self._file.version()
+        if version == self._file_version or self._file.path is None:
+            return False
+        self._file_version = version
+        try:
+            found = load(self._file.path)
+        except AuthError as error:
+            log.error("what was in the kubeconfig before goes on being used: %s", error)
+            return False
+        log.info("%s is read again", self._file.path)
+        if self.identity is self._of_file:
+            self.identity = self._of_file = found.identity
+            self._plugin, self._signed_in = found._plugin, None
+        before, self.cluster = self.cluster, found.cluster
+        self._context = None
+        return self.cluster != before
 
     async def prepare(self) -> None:
         """Sign in by the plugin, when there is one and what it gave does not hold any more. Raises AuthError."""
@@ -44,7 +81,7 @@ class Credentials:
                 found = self._signed_in = await self._plugin.sign_in()
             except exec_plugin.PluginError as error:
                 raise AuthError(str(error)) from error
-            self.identity = Identity(
+            self.identity = self._of_file = Identity(
                 certificate=Source(data=found.certificate),
                 key=Source(data=found.key),
                 token=Source(data=found.token.encode()),
@@ -126,6 +163,7 @@ def load(path: Path) -> Credentials:
             token=Source(path=base / user.token_file) if user.token_file else Source(data=user.token.encode()),
         ),
         plugin=plugin,
+        follows=path,
     )
 
 

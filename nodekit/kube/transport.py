@@ -165,6 +165,8 @@ class Transport:
             _hang_up(answer)
 
     async def _connect(self, request: Request) -> tuple[aiohttp.ClientResponse, str]:
+        if self.credentials.reread():
+            self._other_cluster()
         servers = self.credentials.cluster.servers
         first = self._preferred
         last: errors.Unreachable | None = None
@@ -196,6 +198,14 @@ class Transport:
         finally:
             if self.meter is not None:
                 self.meter.answered(request.method, _host(server), code=code)
+
+    def _other_cluster(self) -> None:
+        """Begin with the first server of those there are now; what streams from others is ended."""
+        self._preferred = 0
+        servers = {_origin(server) for server in self.credentials.cluster.servers}
+        for server, answer in list(self._streams):
+            if server not in servers:
+                answer.close()
 
     def _move(self, number: int) -> None:
         """Ask another server first from now on; what streams from the one before is ended."""

@@ -1,4 +1,4 @@
-"""An API server whose certificate cannot be trusted: what is said of it, and that all goes on once it is put right."""
+"""An API server that cannot be trusted or found: what is said of it, and that all goes on once it is put right."""
 
 import os
 import ssl
@@ -75,4 +75,24 @@ async def test_why_a_server_is_not_trusted_and_that_it_is_again(
         for one in (*words, server.url):
             assert one in str(refused.value)
         serves(server)
+        assert await client.raw("GET", "/readyz") == b"ok"
+
+
+@pytest.mark.parametrize(
+    ("written", "wrong", "words"),
+    [
+        pytest.param({"ca": "other"}, {"ca": "ca.crt"}, "certificate authority in the kubeconfig", id="the authority"),
+        pytest.param({}, {"servers": "https://198.18.0.1:1"}, "cannot connect", id="the address"),
+    ],
+)
+async def test_what_is_put_right_in_the_kubeconfig_needs_no_restart(
+    server: apiserver.Server, written: dict[str, object], wrong: dict[str, str], words: str
+) -> None:
+    serves(server, **written)
+    user = {"token": "weak-token"}
+    async with Transport(auth.load(server.kubeconfig("mended", user=user, **wrong))) as transport:
+        client = Client(transport)
+        with pytest.raises(errors.Unreachable, match=words):
+            await client.raw("GET", "/readyz")
+        server.kubeconfig("mended", user=user, ca=f"{written.get('ca', 'ca')}.crt")
         assert await client.raw("GET", "/readyz") == b"ok"

@@ -46,7 +46,8 @@ class ClientIdentity:
                 raise errors.StartupError(f"{why}: {hint}")
             assert self._places.bootstrap is not None
             log.info("%s: a client certificate is asked for with %s", why, self._places.bootstrap)
-            return Credentials(auth.load(self._places.bootstrap).cluster, self._of_store())
+            cluster = auth.load(self._places.bootstrap).cluster
+            return Credentials(cluster, self._of_store(), follows=self._places.kubeconfig)
         if not found.identity.certificate:
             self._rotate = False  # a token or a plugin, which others renew
         if not self._rotate and (not found.identity.certificate or not self._may_bootstrap()):

@@ -45,6 +45,31 @@ def test_servers(tmp_path: Path, cluster: dict[str, Any], servers: tuple[str, ..
     assert auth.load(kubeconfig(tmp_path, cluster=cluster)).cluster.servers == servers
 
 
+def test_a_kubeconfig_that_changed_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = kubeconfig(tmp_path, cluster={"server": "https://one"}, user={"token": "a"})
+    credentials = auth.load(path)
+    assert not credentials.reread()
+    kubeconfig(tmp_path, cluster={"server": "https://one"}, user={"token": "longer"})
+    assert not credentials.reread(), "the cluster is the same"
+    assert credentials.headers() == {"Authorization": "Bearer longer"}
+    kubeconfig(tmp_path, cluster={"server": "https://another"}, user={"token": "a"})
+    assert credentials.reread()
+    assert credentials.cluster.servers == ("https://another",)
+    path.write_text("half of")
+    assert not credentials.reread()
+    assert not credentials.reread()
+    assert caplog.text.count("what was in the kubeconfig before goes on being used") == 1
+    assert credentials.cluster.servers == ("https://another",)
+
+
+def test_whoever_has_another_identity_keeps_it_when_the_kubeconfig_changes(tmp_path: Path) -> None:
+    credentials = auth.load(kubeconfig(tmp_path, cluster={"server": "https://one"}, user={"token": "a"}))
+    credentials.identity = auth.Identity(token=auth.Source(data=b"renewed"))
+    kubeconfig(tmp_path, cluster={"server": "https://another"}, user={"token": "longer"})
+    assert credentials.reread()
+    assert credentials.headers() == {"Authorization": "Bearer renewed"}
+
+
 def test_a_token_file_is_read_again_each_time(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("one\n")
     credentials = auth.load(kubeconfig(tmp_path, user={"tokenFile": "token", "token": "ignored"}))
