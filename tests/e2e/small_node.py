@@ -11,6 +11,8 @@ NAME = "n8"
 DISK_MIB = 300
 FULL_MIB = 100
 """What must stay free of its disk."""
+INODES, FULL_INODES = 20_000, 5_000
+"""How many files the disk has room for, and how many of them must stay free."""
 PODS_MIB = 600
 """What all Pods together may use of memory, less what must stay free."""
 SOFT_MIB = 250
@@ -42,7 +44,8 @@ def shrink(node: Node) -> None:
     node.exec(
         "sh",
         "-ec",
-        f"cp -a {root} {root}.large; mount -t tmpfs -o size={DISK_MIB}m tmpfs {root}; cp -a {root}.large/. {root}",
+        f"cp -a {root} {root}.large; mount -t tmpfs -o size={DISK_MIB}m,nr_inodes={INODES} tmpfs {root}; "
+        f"cp -a {root}.large/. {root}",
     )
     node.start("kubelet")
 
@@ -64,7 +67,11 @@ def _settings() -> dict[str, Any]:
     machine = _memory() >> 20
     return {
         "kubeReserved": {"memory": f"{machine - PODS_MIB}Mi"},
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": f"{FULL_MIB}Mi"},
+        "evictionHard": {
+            "memory.available": "100Mi",
+            "nodefs.available": f"{FULL_MIB}Mi",
+            "nodefs.inodesFree": str(FULL_INODES),
+        },
         "evictionPressureTransitionPeriod": "5s",
         "imageMinimumGCAge": "1s",
         "podPidsLimit": PIDS,

@@ -147,6 +147,20 @@ def test_a_full_disk_costs_unused_images_first_and_then_a_pod(pods: Kube, cluste
     k.wait_for(lambda: condition(cluster, "DiskPressure") == "False", "the pressure to be over", seconds=60)
 
 
+def test_a_disk_without_room_for_more_files_costs_the_pod_that_has_most(pods: Kube, cluster: Kube) -> None:
+    make = f"seq {small_node.INODES - small_node.FULL_INODES} | xargs touch; sleep 3600"
+    few, many = (
+        here(name, k.shell("c", f"cd /d; {script}", volumeMounts=MOUNTED), volumes=[SCRATCH])
+        for name, script in (("few", "seq 100 | xargs touch; sleep 3600"), ("many", make))
+    )
+    pods.apply(few)
+    pods.wait_ready("few")
+    pods.apply(many)
+    evicted(pods, "many", "inodes")
+    assert k.is_ready(pods.get("pod", "few"))
+    k.wait_for(lambda: condition(cluster, "DiskPressure") == "False", "the pressure to be over", seconds=60)
+
+
 def test_a_container_that_writes_more_than_its_limit_is_ended(pods: Kube) -> None:
     status = pods.wait_phase("greedy", "Failed", seconds=120)["status"]
     assert status["reason"] == "Evicted"
