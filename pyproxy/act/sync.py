@@ -24,6 +24,7 @@ Change = TypeVar("Change")
 _GATHER: Final = 0.002
 _COLLECT_AFTER: Final = 1.0
 _RETRY: Final = Backoff(base=0.1, cap=30.0)
+_LONGEST_PAUSE: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -119,7 +120,8 @@ class Sync(Generic[Change]):
             await self._wait()
             began = self._clock.monotonic()
             await self.sync()
-            pause = max(self.min_interval, self._clock.monotonic() - began)
+            # Changes take half of the time at most; but who comes after a whole rewrite does not wait as long again.
+            pause = max(self.min_interval, min(self._clock.monotonic() - began, _LONGEST_PAUSE))
             failures = max(side.failures for side in self._sides.values())
             if failures:
                 pause = max(pause, _RETRY.delay(failures))

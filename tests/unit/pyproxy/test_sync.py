@@ -96,6 +96,21 @@ class Kernel:
         return {keys.read_endpoint(v)[0][3] for v in held if isinstance(v, bytes)}
 
 
+@dataclass
+class SlowWriter(Writer):
+    """Takes its time for a whole ruleset, as there are many Services."""
+
+    kernel: Kernel
+    seconds: float
+
+    def __post_init__(self) -> None:
+        super().__init__(self.kernel)
+
+    async def replace(self, whole: Transaction) -> None:
+        await asyncio.sleep(self.seconds)
+        await super().replace(whole)
+
+
 class Flows:
     """Remembers what it was asked to forget."""
 
@@ -117,12 +132,13 @@ class Scene:
     world: World = field(default_factory=World)
     kernel: Kernel = field(default_factory=Kernel)
     flows: Flows = field(default_factory=Flows)
+    rewrite_takes: float = 0
 
     def play(self, script: Callable[["Scene", Sync], Coroutine[Any, Any, None]]) -> None:
         async def scenario() -> None:
             sync = Sync(
                 self.world,
-                Writer(self.kernel),
+                SlowWriter(self.kernel, self.rewrite_takes),
                 Ruleset,
                 families=[Family.IPV4],
                 clock=VirtualClock(),
@@ -130,7 +146,7 @@ class Scene:
             )
             task = asyncio.create_task(sync.run())
             sync.wake_all()
-            await asyncio.sleep(1)
+            await asyncio.sleep(self.rewrite_takes + 1)
             try:
                 await script(self, sync)
             finally:
@@ -162,6 +178,20 @@ def test_changes_that_come_together_are_sent_together() -> None:
         await asyncio.sleep(0.1)
         assert [(sent.fresh, sent.size) for sent, _ in scene.kernel.sent] == [(False, 4)]
         assert scene.kernel.backends == {3, 4}
+
+    scene.play(script)
+
+
+def test_a_change_after_a_long_rewrite_does_not_wait_as_long_again() -> None:
+    scene = Scene(World({A: (endpoint(1),)}), rewrite_takes=10)
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        sync.refill()
+        await asyncio.sleep(10.02)
+        scene.world.wanted[A] = (endpoint(2),)
+        sync.wake(A)
+        await asyncio.sleep(0.2)
+        assert scene.kernel.backends == {2}
 
     scene.play(script)
 
