@@ -104,7 +104,7 @@ class Sync(Generic[Change]):
         self._event.set()
 
     def wake_all(self) -> None:
-        """Something has changed that every Service depends on: the node's place, addresses, ranges."""
+        """Something has changed that any Service may depend on: the node's place, addresses, ranges."""
         self._all = True
         self._event.set()
 
@@ -149,11 +149,13 @@ class Sync(Generic[Change]):
                 policy = self._world.policy(family)
                 if policy != side.ruleset.policy:
                     side.ruleset.repolicy(policy)
-                woken |= side.names.keys()
-            woken |= set(self._world.services())
+                before = side.place, side.node_ip
+                side.place, side.node_ip = self._world.place(), self._world.node_ip(family)
+                # Each Pod that comes or goes may change the machine's addresses; no program depends on those.
+                if not side.started or before != (side.place, side.node_ip):
+                    woken |= {*side.names, *self._world.services()}
         for family, side in self._sides.items():
             began = self._clock.monotonic()
-            side.place, side.node_ip = self._world.place(), self._world.node_ip(family)
             for service in woken:
                 self._put(service, family, side)
             whole = side.whole

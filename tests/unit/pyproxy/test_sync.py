@@ -39,11 +39,14 @@ class World:
     poisoned: set[Key] = field(default_factory=set)
     exhausted: bool = False
     node_ports: tuple[Address, ...] = ()
+    zone: str = ""
+    asked: list[Key] = field(default_factory=list)
 
     def services(self) -> Iterable[Key]:
         return list(self.wanted)
 
     def ports(self, service: Key, family: Family) -> Iterable[ServicePort]:
+        self.asked.append(service)
         if self.exhausted:
             raise MemoryError
         if service in self.poisoned:
@@ -58,7 +61,7 @@ class World:
         return self.wanted[port.service]
 
     def place(self) -> topology.Place:
-        return topology.Place("n1")
+        return topology.Place("n1", self.zone)
 
     def node_ip(self, family: Family) -> Address | None:
         return None
@@ -304,9 +307,24 @@ def test_a_change_of_the_nodes_addresses_reaches_the_ruleset() -> None:
 
     async def script(scene: Scene, sync: Sync) -> None:
         scene.world.node_ports = (Address(b"\xc6\x12\0\1"),)
+        scene.world.asked.clear()
         sync.wake_all()
         await asyncio.sleep(0.1)
         assert set(scene.kernel.machine.sets[Set.NODE_PORT_IPS]) == {b"\xc6\x12\0\1"}
+        assert scene.world.asked == []  # no Service depends on them
+
+    scene.play(script)
+
+
+def test_a_node_that_moves_to_another_zone_has_every_service_read_anew() -> None:
+    scene = Scene(World({A: (endpoint(1, zones=frozenset({"a"})), endpoint(2, zones=frozenset({"b"})))}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        for zone, reached in (("a", {1}), ("b", {2})):
+            scene.world.zone = zone
+            sync.wake_all()
+            await asyncio.sleep(0.1)
+            assert scene.kernel.backends == reached
 
     scene.play(script)
 
