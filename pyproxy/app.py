@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 _PATIENCE = 5.0
 _RESTART = Backoff(base=1.0, cap=30.0)
 _ALLOCATIONS = 50_000
+_YOUNG, _YOUNG_WHEN_SETTLED = 1000, 20
 T = TypeVar("T")
 
 
@@ -83,9 +84,9 @@ def main(options: Options, *, shown: http.Shown, file: Path | None, readable: Ca
             changed = True
             stop()
 
-    # What a cluster asks is millions of small values that live on and hold no cycles: with Python's own threshold of
-    # 700 allocations, looking for cycles among them takes half the time of a start.
-    gc.set_threshold(_ALLOCATIONS, 20)
+    # What a cluster asks is millions of small values that live on and hold no cycles: with Python's own thresholds,
+    # looking for cycles among them takes half the time of a start. So only new ones are looked at, until all are there.
+    gc.set_threshold(_ALLOCATIONS, _YOUNG)
     gc.freeze()
     # pyroute2 opens its sockets with an event loop of its own, which must not be within ours.
     kernel, conntrack = Kernel(), Conntrack()
@@ -157,6 +158,9 @@ async def _run(
                 inner.start("sync", sync.run)
                 # What others do from our first load on has been heard, and is healed from here on.
                 await sync.settled.wait()
+                # To look through all that is there now would stop everything for seconds, at 100,000 Services.
+                gc.freeze()
+                gc.set_threshold(_ALLOCATIONS, _YOUNG_WHEN_SETTLED)
                 notifier.ready("the rules stand")
                 inner.start("edits", mode.watch, restart=_RESTART)
                 await mode.take_over()

@@ -25,6 +25,7 @@ _GATHER: Final = 0.002
 _COLLECT_AFTER: Final = 1.0
 _RETRY: Final = Backoff(base=0.1, cap=30.0)
 _LONGEST_PAUSE: Final = 0.1
+_TURN: Final = 500  # Services put into a ruleset before other tasks get their turn
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Sync(Generic[Change]):
         self._conntrack = conntrack
         self._clock = clock
         self._sides = {f: _Side(rules(world.policy(f)), {}, stale_flows.Ledger(), world.place()) for f in families}
-        self._woken: set[Key] = set()
+        self._woken: dict[Key, None] = {}  # in the order they were woken in, which is also that of their memory
         self._all = True
         self._event = asyncio.Event()
         self._listeners: list[Callable[[Synced], None]] = []
@@ -100,7 +101,7 @@ class Sync(Generic[Change]):
 
     def wake(self, *services: Key) -> None:
         """Something about these Services has changed."""
-        self._woken.update(services)
+        self._woken.update(dict.fromkeys(services))
         self._event.set()
 
     def wake_all(self) -> None:
@@ -142,7 +143,7 @@ class Sync(Generic[Change]):
     async def sync(self) -> None:
         """Bring the rulesets up to date and write them."""
         self._event.clear()
-        woken, self._woken = self._woken, set()
+        woken, self._woken = self._woken, {}
         if self._all:
             self._all = False
             for family, side in self._sides.items():
@@ -153,11 +154,13 @@ class Sync(Generic[Change]):
                 side.place, side.node_ip = self._world.place(), self._world.node_ip(family)
                 # Each Pod that comes or goes may change the machine's addresses; no program depends on those.
                 if not side.started or before != (side.place, side.node_ip):
-                    woken |= {*side.names, *self._world.services()}
+                    woken |= dict.fromkeys((*side.names, *self._world.services()))
         for family, side in self._sides.items():
             began = self._clock.monotonic()
-            for service in woken:
+            for number, service in enumerate(woken, start=1):
                 self._put(service, family, side)
+                if number % _TURN == 0:
+                    await self._clock.sleep(0)
             whole = side.whole
             if await self._write(family, side):
                 self._forget(family, side)

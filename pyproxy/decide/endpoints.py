@@ -52,9 +52,10 @@ def merge(slices: Iterable[SliceEndpoints], port: PortName, family: Family) -> t
     gone: the one that is not terminating counts.
     """
     found: dict[tuple[Address, int], Endpoint] = {}
+    width = family.value
     for endpoint in (e for one in slices for name, listed in one if name == port for e in listed):
         key = (endpoint.address, endpoint.port)
-        if len(endpoint.address) == family.value and (key not in found or not endpoint.terminating):
+        if len(endpoint.address) == width and (key not in found or not endpoint.terminating):
             found[key] = endpoint
     return tuple(found[key] for key in sorted(found))
 

@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from pyproxy.decide import chains
 from pyproxy.decide.chains import Policy
-from pyproxy.decide.changes import Changes
+from pyproxy.decide.changes import Changes, Item
 from pyproxy.decide.claims import Claims
 from pyproxy.model import keys
 from pyproxy.model import program as programs_
@@ -18,8 +18,6 @@ from pyproxy.model.ports import PortName
 from pyproxy.model.program import Frontend, Program
 from pyproxy.model.ruleset import Chain, ChainKey, Element, Kind, Set, Verdict
 from pyproxy.model.transaction import Transaction
-
-Item = tuple[Set, bytes, Element]
 
 
 class Ruleset:
@@ -34,7 +32,7 @@ class Ruleset:
         self._uses: Counter[ChainKey] = Counter()
         self._idle: set[ChainKey] = set()
         self._aging: set[ChainKey] = set()
-        self._changes = Changes()
+        self._changes = Changes(noted=False)
         self._base = chains.base(policy, learning=False)
 
     def put(self, name: PortName, program: Program | None) -> None:
@@ -55,7 +53,9 @@ class Ruleset:
                 self._inherit(key)
 
     def take(self) -> Transaction:
-        """What has changed since the last time, as one transaction."""
+        """What has changed since the last time, as one transaction; the first time that is the whole."""
+        if not self._changes.noted:
+            return self.whole()
         base, self._base = self._base, self._base_now()
         self._changes.rewritten.update((new.name, new) for old, new in zip(base, self._base, strict=True) if old != new)
         changes, self._changes = self._changes, Changes()
@@ -136,8 +136,7 @@ class Ruleset:
         for frontend in program.frontends:
             if frontend.key == key:
                 self._use(frontend, +1)
-                for item in frontend_items(frontend, program):
-                    self._changes.add(*item)
+                self._changes.add_all(frontend_items(frontend, program))
 
     # What the kernel is told.
 
@@ -157,8 +156,7 @@ class Ruleset:
             previous = old.pop(frontend.key, None)
             assert program is not None
             if previous is None or before is None:
-                for item in frontend_items(frontend, program):
-                    self._changes.add(*item)
+                self._changes.add_all(frontend_items(frontend, program))
                 continue
             self._use(previous, -1)
             self._replace(frontend_items(previous, before), frontend_items(frontend, program))

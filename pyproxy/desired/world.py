@@ -79,8 +79,8 @@ class World:
 
     def ports(self, service: Key, family: Family) -> Iterable[ServicePort]:
         """A Service's ports in a family; none when it is gone."""
-        found = self._services.store.get(service, ())
-        return [port for port in found if len(port.cluster_ip) == family.value]
+        found, width = self._services.store.get(service, ()), family.value
+        return [port for port in found if len(port.cluster_ip) == width]
 
     def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
         """A port's endpoints in a family."""

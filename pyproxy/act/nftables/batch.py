@@ -66,14 +66,18 @@ def _fresh(transaction: Transaction, family: Family, from_nothing: bool) -> Iter
         yield delete_table()
         yield new_table
     counted = transaction.counting.sets
+    made = {}
     for number, one in enumerate(Set, start=1):
         body = sets.declare(one.spec, family, number, counted=one in counted)
-        yield Command(Message.NEWSET, Flag.CREATE, body, f"add set {one.spec.name}")
+        made[one] = Command(Message.NEWSET, Flag.CREATE, body, f"add set {one.spec.name}")
+    yield from made.values()
     if not from_nothing:
         yield Command(Message.DELRULE, _NONE, _TABLE, "flush all rules")
-        for one in Set:
+        # Another set in a set's place costs the kernel a fraction of removing its elements one by one.
+        for one, new_set in made.items():
             if not one.spec.dynamic:
-                yield Command(Message.DELSETELEM, _NONE, elements.flush(one), f"flush set {one.spec.name}")
+                yield Command(Message.DELSET, _NONE, sets.named(one.spec), f"delete set {one.spec.name}")
+                yield new_set
     for chain in transaction.chains:
         yield _new_chain(chain)
 

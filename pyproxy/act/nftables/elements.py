@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
-from pyproxy.act.nftables import statements
+from pyproxy.act.nftables import sets, statements
 from pyproxy.decide.nft_text import Told
-from pyproxy.model import ruleset as rs
 from pyproxy.model.ruleset import ChainKey, Element, Kind, Set, Value, Verdict
 from pyproxy.netlink import wire
 
@@ -20,7 +19,7 @@ _WORDS: Final = {statements.DROP: "drop", statements.JUMP: "jump", statements.GO
 
 def bodies(one: Set, elements: Mapping[bytes, Element] | Iterable[bytes]) -> Iterator[bytes]:
     """The bodies of as many NEWSETELEM or DELSETELEM messages as the elements need; without values to delete them."""
-    head = wire.string(1, rs.TABLE) + wire.string(2, one.spec.name)
+    head = sets.named(one.spec)
     parts: list[bytes] = []
     size = 0
     for packed in _packed(one, elements):
@@ -58,11 +57,6 @@ def read_count(element: bytes) -> tuple[bytes, int]:
         return key, 0
     counter = wire.attributes(wire.attributes(attributes[7])[2])
     return key, int.from_bytes(counter[2], "big")
-
-
-def flush(one: Set) -> bytes:
-    """The body of a DELSETELEM that empties a set."""
-    return wire.string(1, rs.TABLE) + wire.string(2, one.spec.name)
 
 
 def _packed(one: Set, elements: Mapping[bytes, Element] | Iterable[bytes]) -> Iterator[bytes]:

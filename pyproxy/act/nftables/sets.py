@@ -42,8 +42,7 @@ def declare(spec: SetSpec, family: Family, number: int, *, counted: bool = False
         description = wire.nest(9, wire.u32(1, spec.size))
     return b"".join(
         (
-            wire.string(1, rs.TABLE),
-            wire.string(2, spec.name),
+            named(spec),
             wire.u32(3, flags),
             wire.u32(4, _type(spec.key, family)),
             wire.u32(5, length(spec.key, family)),
@@ -54,6 +53,11 @@ def declare(spec: SetSpec, family: Family, number: int, *, counted: bool = False
             wire.nest(17, wire.string(1, "counter")) if counted else b"",
         )
     )
+
+
+def named(spec: SetSpec) -> bytes:
+    """The body of a DELSET, and how each message about a set begins."""
+    return wire.string(1, rs.TABLE) + wire.string(2, spec.name)
 
 
 def length(fields: tuple[Field, ...], family: Family) -> int:

@@ -199,6 +199,19 @@ def test_a_change_after_a_long_rewrite_does_not_wait_as_long_again() -> None:
     scene.play(script)
 
 
+def test_services_are_read_in_the_order_they_were_woken_in() -> None:
+    scene = Scene(World({A: (endpoint(1),), B: (endpoint(2),)}))
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        for order in ((A, B), (B, A)):
+            scene.world.asked.clear()
+            sync.wake(*order)
+            await asyncio.sleep(0.1)
+            assert scene.world.asked == list(order)
+
+    scene.play(script)
+
+
 def test_a_service_that_cannot_be_understood_holds_up_nobody() -> None:
     scene = Scene(World({A: (endpoint(1),), B: (endpoint(2),)}))
 
