@@ -117,7 +117,7 @@ class PodLoop:
         )
         self.referenced = Referenced(client, wake=self._content_changed, shelf=known.referenced)
         self.services = Services(client, known.services())
-        self.view = RuntimeView(runtime, wake=self._wake)
+        self.view = RuntimeView(runtime, wake=self._wake, began=self._began)
         self.relist = Relist(self.view)
         self._caller = Caller(runtime)
         self.probes = Probes(self._caller, events, wake=self._wake, clock=clock)
@@ -275,6 +275,9 @@ class PodLoop:
 
     def _wake(self, uid: Uid) -> None:
         self.workers.wake(uid)
+
+    def _began(self, uid: Uid) -> None:
+        self.workers.began(uid)
 
     def _is_echo(self, pod: Pod) -> bool:
         return self.reporter.wrote(pod)

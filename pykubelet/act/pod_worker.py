@@ -45,6 +45,10 @@ STARTING = (
     actions.StartContainer,
 )
 """What makes no sense any more for a Pod that is to end."""
+EQUIPPING = (actions.PrepareVolumes, actions.EnsureImage)
+"""What a Pod needs beside its sandbox before a container can start."""
+PATIENCE = 1.0
+"""Seconds that a step waits at most for an operation that is about to ask for one itself."""
 BLOCKED = 1.0
 """Seconds until a static Pod looks again whether its predecessor of the same name is gone."""
 
@@ -96,6 +100,10 @@ class PodWorkers:
         if self.memories.get(uid) is None:
             self._heard.setdefault(uid, self._clock.monotonic())
         self._workers.wake(uid)
+
+    def began(self, uid: Uid) -> None:
+        """Something of this Pod was made or has started: nothing is to be done until whoever did that has ended."""
+        self._workers.wake(uid, after=self._patience(uid, (actions.CreateSandbox, actions.StartContainer)))
 
     def content_changed(self, uid: Uid) -> None:
         """A ConfigMap or Secret that this Pod refers to has come, changed or gone."""
@@ -240,7 +248,13 @@ class PodWorkers:
             return
         if error is not None or not outcomes.are_shown(action, self._near.seen.get(uid)):
             self._near.seen.expire(uid)
-        self._workers.wake(uid)
+        equipped = error is None and isinstance(action, EQUIPPING)
+        self._workers.wake(uid, after=self._patience(uid, (actions.CreateSandbox,)) if equipped else 0.0)
+
+    def _patience(self, uid: Uid, kinds: tuple[type[Action], ...]) -> float:
+        """How long a step can wait as an operation of these kinds will ask for one; 0.0 if none is under way."""
+        awaited = any(isinstance(action, kinds) for action in self._operations.under_way(uid).values())
+        return PATIENCE if awaited else 0.0
 
     def _forget(self, uid: Uid) -> None:
         self.memories.drop(uid)

@@ -22,6 +22,7 @@ _RANK = {
     ContainerState.EXITED: 3,
 }
 _DETAILS_AT_ONCE = 8
+_BEGINNINGS = (observed.EventKind.CREATED, observed.EventKind.STARTED)
 
 
 @dataclasses.dataclass(slots=True)
@@ -35,11 +36,19 @@ class _Entry:
 
 
 class RuntimeView:
-    """`wake(uid)` is called whenever what is known of a Pod has changed."""
+    """`wake(uid)` is called whenever what is known of a Pod has changed, `began(uid)` instead of it when an event told
+    that something of the Pod was made or has started: whoever asked for that knows more in a moment."""
 
-    def __init__(self, runtime: runtime_api.RuntimeService, *, wake: Callable[[Uid], None]) -> None:
+    def __init__(
+        self,
+        runtime: runtime_api.RuntimeService,
+        *,
+        wake: Callable[[Uid], None],
+        began: Callable[[Uid], None],
+    ) -> None:
         self._runtime = runtime
         self._wake = wake
+        self._began = began
         self._pods: dict[Uid, _Entry] = {}
         self._details = asyncio.Semaphore(_DETAILS_AT_ONCE)
         self.relisted_at = 0.0
@@ -134,7 +143,7 @@ class RuntimeView:
                 _with_containers(known.containers, event.containers),
             )
         if changed:
-            self._wake(uid)
+            (self._began if _only_begins(event) else self._wake)(uid)
 
     async def _merge(
         self, uid: Uid, sandboxes: Iterable[Sandbox], containers: Iterable[Container], *, listed_at: int
@@ -205,6 +214,11 @@ class RuntimeView:
         entry.runtime = runtime
         entry.version += 1
         return True
+
+
+def _only_begins(event: observed.RuntimeEvent) -> bool:
+    # What has ended meanwhile may stand in it already; the event of that tells nothing new then.
+    return event.kind in _BEGINNINGS and all(one.state is not ContainerState.EXITED for one in event.containers)
 
 
 def _age(item: Sandbox | Container) -> tuple[float, int]:

@@ -55,6 +55,7 @@ class Told:
         self.folder = folder
         self.events: list[tuple[str, str]] = []
         self.statuses: dict[Uid, PodStatus] = {}
+        self.steps = 0
         self.finished: set[Uid] = set()
         self.prepared: list[Uid] = []
         self.torn_down: list[Uid] = []
@@ -69,6 +70,7 @@ class Told:
 
     def publish(self, uid: Uid, pod: Pod, status: PodStatus, *, finished: bool) -> None:
         self.statuses[uid] = status
+        self.steps += 1
         if finished:
             self.finished.add(uid)
 
@@ -216,7 +218,7 @@ class Scene:
         self.plugins = plugins or Plugins()
         self.devices = Devices(folder / "device-plugins", self.plugins, keeps=self._keeps)
         self.desired = Desired(wake=self._wake)
-        self.view = RuntimeView(self.runtime, wake=self._wake)
+        self.view = RuntimeView(self.runtime, wake=self._wake, began=self._began)
         self.relist = Relist(self.view)
         cluster_dns = dns.ClusterDNS()
         isolation = PodIsolation(NoClasses(), UserNamespaces(folder), handlers=lambda: ())
@@ -274,6 +276,9 @@ class Scene:
 
     def _wake(self, uid: Uid) -> None:
         self.workers.wake(uid)
+
+    def _began(self, uid: Uid) -> None:
+        self.workers.began(uid)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

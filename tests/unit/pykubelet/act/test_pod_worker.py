@@ -38,6 +38,36 @@ def test_a_pod_runs_and_is_told_of(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_a_start_is_looked_at_when_it_begins_and_as_each_of_its_calls_has_ended(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        scene.told.prepare_takes = 0.05
+        scene.runtime.world.delays |= {"RunPodSandbox": 0.2, "StartContainer": 0.1}
+        async with scene.running():
+            scene.want(pod())
+            await asyncio.sleep(10)
+            assert scene.states() == [("main", 0, "Running")]
+            assert scene.told.steps == 3, "bound, with its sandbox, with its container"
+
+    run(scenario())
+
+
+def test_a_container_that_ends_while_another_starts_is_seen_at_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        wanted = pod("web", "a", "b", policy="Never")
+        scene.runtime.world.script("a", Program(exits_after=0.1, code=3))
+        scene.runtime.world.delays["StartContainer"] = 0.2
+        async with scene.running():
+            scene.want(wanted)
+            await asyncio.sleep(0.35)
+            assert scene.states() == [("a", 0, "Exited"), ("b", 0, "Created")]
+            first, _ = scene.told.statuses[wanted.uid].container_statuses
+            assert first.state.terminated is not None
+
+    run(scenario())
+
+
 def test_a_deleted_pod_stops_is_torn_down_and_forgotten(tmp_path: Path) -> None:
     async def scenario() -> None:
         scene = Scene(tmp_path)

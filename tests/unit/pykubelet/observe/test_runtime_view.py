@@ -28,7 +28,8 @@ class Scene:
     def __init__(self) -> None:
         self.runtime = FakeRuntime(clock=VirtualClock())
         self.woken: list[Uid] = []
-        self.view = RuntimeView(self.runtime, wake=self.woken.append)
+        self.began: list[Uid] = []
+        self.view = RuntimeView(self.runtime, wake=self.woken.append, began=self.began.append)
 
     async def start(self) -> tuple[SandboxId, ContainerId]:
         sandbox = await self.runtime.run_sandbox(SANDBOX)
