@@ -279,8 +279,8 @@ class PodLoop:
     def _began(self, uid: Uid) -> None:
         self.workers.began(uid)
 
-    def _is_echo(self, pod: Pod) -> bool:
-        return self.reporter.wrote(pod)
+    def _is_echo(self, before: Pod | None, pod: Pod) -> bool:
+        return self.reporter.wrote(before, pod)
 
     def _is_known(self, uid: Uid) -> bool:
         return (

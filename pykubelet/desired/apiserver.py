@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class ApiPods:
     """Run it as a task. `mirrors` holds this node's mirror Pods by name.
 
-    `is_echo(pod)` tells a state of a Pod that only came about by our own report of its status. The Pods are kept on the
-    shelf, each with the status that `last_status(uid)` gives: the API may not have it yet.
+    `is_echo(before, pod)` tells whether a state of a Pod only came about by our own report of its status. The Pods are
+    kept on the shelf, each with the status that `last_status(uid)` gives: the API may not have it yet.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class ApiPods:
         desired: Desired,
         *,
         node_name: str,
-        is_echo: Callable[[Pod], bool] = lambda pod: False,
+        is_echo: Callable[[Pod | None, Pod], bool] = lambda before, pod: False,
         shelf: Shelf[Pod] | None = None,
     ) -> None:
         self._desired = desired
@@ -106,4 +106,4 @@ class ApiPods:
         elif now is None:
             self._desired.drop(uid, Source.API)
         else:
-            self._desired.put(now, Source.API, news=not self._is_echo(now))
+            self._desired.put(now, Source.API, news=not self._is_echo(self._desired.get(uid), now))

@@ -13,6 +13,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from nodekit.aio.backoff import Backoff
 from nodekit.aio.clock import Clock
 from nodekit.aio.workers import KeyedWorkers
@@ -36,12 +38,13 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(slots=True)
 class _Entry:
-    """One Pod: what is to be told of it, and what the API answered last (`stored`)."""
+    """One Pod: what is to be told of it, what the API was `sent` last, and what it answered (`stored`)."""
 
     pod: Pod
     status: PodStatus
     finished: bool
     stored: Pod | None = None
+    sent: PodStatus | None = None
     gone: bool = False
     failures: int = 0
     retry_at: float = 0.0
@@ -84,11 +87,15 @@ class Reporter:
             tell(pod, status)
         self._workers.wake(uid, after=after)
 
-    def wrote(self, pod: Pod) -> bool:
-        """Whether this state of a Pod is the one that our last patch made: what it tells is known."""
+    def wrote(self, before: Pod | None, pod: Pod) -> bool:
+        """Whether our last patch made this state of a Pod from the one `before`: what it tells is known."""
         entry = self._entries.get(pod.uid)
-        stored = entry.stored if entry is not None else None
-        return stored is not None and stored.metadata.resource_version == pod.metadata.resource_version
+        if entry is None:
+            return False
+        if entry.stored is not None and entry.stored.metadata.resource_version == pod.metadata.resource_version:
+            return True
+        # The watch is often faster than the answer.
+        return before is not None and pod.status == entry.sent and _with_status_of(before, pod) == pod
 
     def last(self, uid: Uid) -> PodStatus | None:
         """What was last published of a Pod."""
@@ -144,6 +151,7 @@ class Reporter:
         wanted = status_merge.of(entry.pod, entry.status, target.status)
         change = patch.strategic(Pod(status=target.status), Pod(status=wanted), uid=target.uid)
         if change is not None:
+            entry.sent = wanted
             try:
                 target = await self._client.patch(PODS, target.key, change, subresource="status")
             except (errors.NotFound, errors.Invalid) as error:
@@ -188,6 +196,12 @@ def _newer(pod: Pod, stored: Pod | None) -> Pod:
     if stored is None or stored.uid != pod.uid:
         return pod
     return stored if _version(stored) > _version(pod) else pod
+
+
+def _with_status_of(before: Pod, pod: Pod) -> Pod:
+    """The state before with the status, and so the version, of another."""
+    metadata = msgspec.structs.replace(before.metadata, resource_version=pod.metadata.resource_version)
+    return msgspec.structs.replace(before, metadata=metadata, status=pod.status)
 
 
 def _version(pod: Pod) -> int:

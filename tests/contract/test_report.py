@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from nodekit.aio.clock import SystemClock
-from nodekit.kube import auth, errors
-from nodekit.kube.client import Client, Selection
+from nodekit.kube import auth, errors, patch
+from nodekit.kube.client import Client, Patch, Selection
 from nodekit.kube.transport import Transport
 from nodekit.objects import event, lease, meta, node
 from nodekit.objects import status as api_status
@@ -20,6 +20,7 @@ from pykubelet.desired.apiserver import ApiPods
 from pykubelet.desired.merge import Desired, Source
 from pykubelet.desired.own_node import OwnNode
 from pykubelet.model.container import Container
+from pykubelet.model.ids import Uid
 from pykubelet.model.kinds import PODS
 from pykubelet.model.pod import Pod, PodSpec
 from pykubelet.model.status import ContainerState, ContainerStatus, PodCondition, PodStatus, Running, Terminated
@@ -65,12 +66,16 @@ class Agent:
 
     def __init__(self, client: Client) -> None:
         self.client, self.clock = client, SystemClock()
-        self.desired = Desired(wake=lambda _: None)
-        self.pods = ApiPods(client, self.desired, node_name=NODE)
+        self.woken: list[Uid] = []
+        self.desired = Desired(wake=self.woken.append)
+        self.pods = ApiPods(client, self.desired, node_name=NODE, is_echo=self._is_echo)
         self.node = OwnNode(client, name=NODE)
         self.mirrors = Mirrors(client, self.pods, self.desired, node=self.node, clock=self.clock)
         self.reporter = Reporter(client, self.pods, self.mirrors, clock=self.clock)
         self.recorder = Recorder(client, self.node, clock=self.clock)
+
+    def _is_echo(self, before: Pod | None, pod: Pod) -> bool:
+        return self.reporter.wrote(before, pod)
 
 
 @pytest.fixture
@@ -115,7 +120,13 @@ def reported(phase: str, state: ContainerState) -> PodStatus:
         name="app", ready=False, restart_count=0, image="i", image_id="", state=state, last_state=ContainerState()
     )
     ready = PodCondition(type="Ready", status="False", last_transition_time=NOW)
-    return PodStatus(phase=phase, container_statuses=(one,), conditions=(ready,))
+    return PodStatus(phase=phase, container_statuses=(one,), conditions=(ready,), qos_class="BestEffort")
+
+
+def change_of(old: Pod, new: Pod) -> Patch:
+    change = patch.strategic(old, new)
+    assert change is not None
+    return change
 
 
 RUNS = reported("Running", ContainerState(running=Running(started_at=NOW)))
@@ -137,6 +148,29 @@ async def test_the_latest_status_arrives_beside_what_others_own(agent: Agent) ->
     now = await agent.client.get(PODS, made.key)
     assert {c.type for c in now.status.conditions} == {"example.com/gate", "Ready"}
     assert now.status.container_statuses[0].state.running is not None
+
+
+async def test_only_what_others_write_is_news(agent: Agent) -> None:
+    made = await create(agent, "echo")
+    for number in range(10):
+        one = msgspec.structs.replace(RUNS.container_statuses[0], restart_count=number)
+        status = msgspec.structs.replace(RUNS, container_statuses=(one,))
+        agent.reporter.publish(made.uid, made, status, finished=False)
+
+        async def arrived(number: int = number) -> bool:
+            seen = agent.pods.get(made.key)
+            return seen is not None and [one.restart_count for one in seen.status.container_statuses] == [number]
+
+        await until(arrived)
+    assert agent.woken.count(made.uid) == 1, "the Pod itself, and none of our reports"
+    now = await agent.client.get(PODS, made.key)
+    labelled = msgspec.structs.replace(now.metadata, labels={"a": "b"})
+    await agent.client.patch(PODS, made.key, change_of(now, msgspec.structs.replace(now, metadata=labelled)))
+
+    async def woken() -> bool:
+        return agent.woken.count(made.uid) == 2
+
+    await until(woken)
 
 
 async def test_a_deleted_pod_is_told_of_and_then_removed(agent: Agent) -> None:
