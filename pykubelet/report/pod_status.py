@@ -75,6 +75,9 @@ class Reporter:
         entry, after = self._entries.get(uid), 0.0
         if entry is None:
             entry = self._entries[uid] = _Entry(pod, status, finished)
+            # A static Pod's mirror is to be made, which is news.
+            if not is_static(pod) and urgency.only_begins(pod.status, status):
+                after = urgency.PATIENCE
         elif entry.pod is pod and entry.status == status and entry.finished == finished and not is_static(pod):
             return
         elif not finished and urgency.can_wait(pod, entry.status, status):

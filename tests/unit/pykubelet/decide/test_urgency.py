@@ -20,6 +20,7 @@ from pykubelet.model.status import (
     Waiting,
 )
 
+NOW = dt.datetime(2026, 11, 27, tzinfo=dt.UTC)
 CREATING = ContainerState(waiting=Waiting(reason="ContainerCreating"))
 RUNNING = ContainerState(running=Running())
 ENDED = ContainerState(terminated=Terminated(exit_code=0))
@@ -79,6 +80,25 @@ def condition(kind: str, value: str) -> tuple[PodCondition, ...]:
 def test_what_can_wait(before: PodStatus, now: PodStatus, waits: bool) -> None:
     pod = Pod(metadata=ObjectMeta(namespace="default", name="web", uid="u"))
     assert urgency.can_wait(pod, before, now) is waits
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "begins"),
+    [
+        pytest.param(PodStatus(phase="Pending"), status(start_time=NOW), True, id="a Pod that was only bound"),
+        pytest.param(status(start_time=NOW), status(start_time=NOW), False, id="one that the API knows to be begun"),
+        pytest.param(PodStatus(), status(RUNNING, phase="Running"), False, id="one that runs already"),
+        pytest.param(PodStatus(), status(phase="Failed", reason="OutOfcpu"), False, id="one that may not run here"),
+        pytest.param(
+            PodStatus(),
+            status(ContainerState(waiting=Waiting(reason="ErrImagePull"))),
+            False,
+            id="one that waits for something else",
+        ),
+    ],
+)
+def test_what_only_begins(told: PodStatus, now: PodStatus, begins: bool) -> None:
+    assert urgency.only_begins(told, now) is begins
 
 
 def test_the_steps_of_a_deleted_pod_wait_for_its_end() -> None:
