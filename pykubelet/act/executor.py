@@ -63,6 +63,7 @@ class Executor:
             case actions.PrepareVolumes():
                 # What was only just bound here has been asked for a moment ago.
                 await self._objects.settled(memory.pod.uid, patience=PATIENCE)
+                memory.volumes_stale = False  # what changes from here on does so after it is read
                 await self._volumes.prepare(memory.pod)
             case actions.CreateSandbox():
                 async with self._starts.taken(turns.BEGINNING):

@@ -199,9 +199,7 @@ class PodWorkers:
             return None
         due = self._near.volumes.renew_at(uid)
         if memory.volumes_stale or (due is not None and due <= now):
-            action = actions.PrepareVolumes()
-            if self._operations.start(uid, action, lambda action: self._executor.run(memory, action)):
-                memory.volumes_stale = False
+            self._operations.start(uid, actions.PrepareVolumes(), lambda action: self._executor.run(memory, action))
             return None
         return due
 

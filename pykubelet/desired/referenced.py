@@ -108,8 +108,9 @@ class Referenced:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(reflector.run(), name=f"mirror {reference}")
             await reflector.synced.wait()
-            # An object that is missing causes no change to be told of, but ends the waiting for it.
-            self._tell(reference)
+            if reference.key not in reflector.store:
+                # What is missing causes no change to be told of, but ends the waiting for it.
+                self._tell(reference)
 
     def _tell(self, reference: Reference) -> None:
         watched = self._watched.get(reference)

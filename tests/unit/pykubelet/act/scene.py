@@ -141,8 +141,13 @@ class NoProbes:
 
 
 class NoReferences:
+    """What Pods refer to is known after `takes` seconds."""
+
+    def __init__(self) -> None:
+        self.takes = 0.0
+
     async def settled(self, uid: Uid, *, patience: float) -> None:
-        return None
+        await asyncio.sleep(min(self.takes, patience))
 
     def hold(self, uid: Uid, references: object) -> None:
         return None
@@ -215,6 +220,7 @@ class Scene:
         self.clock = clock
         self.runtime = runtime or FakeRuntime(clock=clock)
         self.told = told = Told(folder)
+        self.references = references = NoReferences()
         self.plugins = plugins or Plugins()
         self.devices = Devices(folder / "device-plugins", self.plugins, keeps=self._keeps)
         self.desired = Desired(wake=self._wake)
@@ -240,7 +246,7 @@ class Scene:
             ),
             stopper=ContainerStopper(self.runtime, reach, node=facts),
             images=images,
-            objects=NoReferences(),
+            objects=references,
             volumes=told,
             devices=self.devices,
             cgroups=told,
@@ -249,7 +255,7 @@ class Scene:
             wanted=self.desired,
             seen=self.view,
             prober=NoProbes(),  # type: ignore[arg-type]
-            holder=NoReferences(),
+            holder=references,
             reporter=Reporter(told),
             admission=told if api_node is None else self._admission(api_node),
             volumes=told,

@@ -52,6 +52,26 @@ def test_a_start_is_looked_at_when_it_begins_and_as_each_of_its_calls_has_ended(
     run(scenario())
 
 
+def test_volumes_are_filled_again_only_with_what_came_after_they_were_read(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        wanted = pod()
+        scene.references.takes, scene.told.prepare_takes = 0.5, 0.5
+        async with scene.running():
+            scene.want(wanted)
+            await asyncio.sleep(0.2)
+            scene.workers.content_changed(wanted.uid)
+            await asyncio.sleep(5)
+            assert scene.told.prepared == [wanted.uid], "it came while it was waited for"
+            scene.workers.content_changed(wanted.uid)
+            await asyncio.sleep(0.7)
+            scene.workers.content_changed(wanted.uid)
+            await asyncio.sleep(5)
+            assert scene.told.prepared == [wanted.uid] * 3, "the second came after the first was read"
+
+    run(scenario())
+
+
 def test_a_container_that_ends_while_another_starts_is_seen_at_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         scene = Scene(tmp_path)
