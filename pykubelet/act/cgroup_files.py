@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pykubelet.decide import cgroups
@@ -22,13 +22,16 @@ log = logging.getLogger(__name__)
 
 
 class CgroupFiles:
-    """`mount` is where the hierarchies are; `unified` whether that is the one of cgroup v2."""
+    """`mount` is where the hierarchies are; `unified` whether that is the one of cgroup v2.
+
+    Paths are strings here: each Pod has a cgroup in up to a dozen hierarchies, and pathlib took longer than the kernel.
+    """
 
     def __init__(self, mount: Path = MOUNT) -> None:
-        self._mount = mount
+        self._mount = str(mount)
         self.unified = (mount / "cgroup.controllers").exists()
-        self._tops = [mount] if self.unified else sorted(_v1_hierarchies(mount))
-        self._cpuset = (mount / "cpuset").resolve()
+        self._tops = [self._mount] if self.unified else sorted(map(str, _v1_hierarchies(mount)))
+        self._cpuset = str((mount / "cpuset").resolve())
 
     def make(self, path: str) -> None:
         """Make a cgroup in each hierarchy, and those above it."""
@@ -36,32 +39,21 @@ class CgroupFiles:
             self._make_unified(path)
             return
         for top in self._tops:
-            self._make(_inside(top, path))
+            _make(_inside(top, path), made=_copy_cpuset if top == self._cpuset else _nothing)
 
     def _make_unified(self, path: str) -> None:
         """With every controller of the machine: systemd gives its slices only those that its own settings need."""
         at = self._mount
         for step in path.strip("/").split("/"):
             _delegate(at)
-            at /= step
-            at.mkdir(exist_ok=True)
-
-    def _make(self, folder: Path) -> None:
-        # From the bottom: mostly only the last step is missing, and there are up to a dozen hierarchies.
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            return
-        except FileNotFoundError:
-            self._make(folder.parent)
-            folder.mkdir(exist_ok=True)
-        if folder.is_relative_to(self._cpuset):
-            _copy_cpuset(folder.parent, folder)
+            at = f"{at}/{step}"
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(at)
 
     def set(self, path: str, values: Values) -> None:
         """Write the values. OSError names the file."""
         for controller, file, text in _unified(values) if self.unified else _legacy(values):
-            target = self.folder(path, controller) / file
+            target = f"{self._folder(path, controller)}/{file}"
             try:
                 _write(target, text)
             except FileNotFoundError:
@@ -79,11 +71,11 @@ class CgroupFiles:
                     _kill_all(folder)
             # The kernel frees a cgroup a little after its last process ended, and tells nobody.
             await asyncio.sleep(_PAUSE)
-        raise OSError(f"cgroup {path} stays busy: {[str(folder) for folder in busy]}")
+        raise OSError(f"cgroup {path} stays busy: {busy}")
 
     def exists(self, path: str) -> bool:
         """Whether it is there in any hierarchy."""
-        return any(_inside(top, path).is_dir() for top in self._tops)
+        return any(os.path.isdir(_inside(top, path)) for top in self._tops)
 
     def below(self, path: str) -> Iterator[str]:
         """The names of the cgroups directly below one, in whatever hierarchy."""
@@ -93,12 +85,28 @@ class CgroupFiles:
                 names.update(entry.name for entry in os.scandir(_inside(top, path)) if entry.is_dir())
         yield from sorted(names)
 
-    def folder(self, path: str, controller: str) -> Path:
-        """Where a cgroup's files of one controller are."""
-        return _inside(self._mount if self.unified else self._mount / controller, path)
+    def _folder(self, path: str, controller: str) -> str:
+        return _inside(self._mount if self.unified else f"{self._mount}/{controller}", path)
 
 
-def _write(target: Path, text: str) -> None:
+def _make(folder: str, *, made: Callable[[str], None]) -> None:
+    # From the bottom: mostly only the last step is missing.
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make(os.path.dirname(folder), made=made)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+    made(folder)
+
+
+def _nothing(folder: str) -> None:
+    """What else a new cgroup needs in most hierarchies."""
+
+
+def _write(target: str, text: str) -> None:
     # Asked to make a file that is not there, the kernel says that it is forbidden.
     descriptor = os.open(target, os.O_WRONLY)
     try:
@@ -107,8 +115,13 @@ def _write(target: Path, text: str) -> None:
         os.close(descriptor)
 
 
-def _inside(top: Path, path: str) -> Path:
-    return top / path.lstrip("/")
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def _inside(top: str, path: str) -> str:
+    return f"{top}/{path.strip('/')}".rstrip("/")
 
 
 def _legacy(values: Values) -> Iterable[tuple[str, str, str]]:
@@ -148,23 +161,24 @@ def _v1_hierarchies(mount: Path) -> set[Path]:
     return found
 
 
-def _copy_cpuset(parent: Path, child: Path) -> None:
+def _copy_cpuset(folder: str) -> None:
+    """A new cgroup of cpuset has no processors: it may have all that the one around it has."""
     for name in ("cpuset.cpus", "cpuset.mems"):
-        if (child / name).exists() and not (child / name).read_text().strip():
-            (child / name).write_text((parent / name).read_text())
+        with contextlib.suppress(FileNotFoundError):  # a plain folder that stands in for a cgroup
+            _write(f"{folder}/{name}", _read(f"{os.path.dirname(folder)}/{name}"))
 
 
-def _delegate(parent: Path) -> None:
+def _delegate(parent: str) -> None:
     """Hand every controller this cgroup has to its children."""
-    have = (parent / "cgroup.controllers").read_text().split()
-    given = (parent / "cgroup.subtree_control").read_text().split()
+    have = _read(f"{parent}/cgroup.controllers").split()
+    given = _read(f"{parent}/cgroup.subtree_control").split()
     for name in have:
         if name not in given:
             with contextlib.suppress(OSError):  # some kernels refuse single ones, such as cpu with real-time processes
-                (parent / "cgroup.subtree_control").write_text(f"+{name}")
+                _write(f"{parent}/cgroup.subtree_control", f"+{name}")
 
 
-def _remove_tree(folder: Path) -> bool:
+def _remove_tree(folder: str) -> bool:
     """Remove a cgroup and those below it; False if one is busy."""
     for base, folders, _ in os.walk(folder, topdown=False):
         for path in (*(os.path.join(base, name) for name in folders), base):
@@ -177,9 +191,9 @@ def _remove_tree(folder: Path) -> bool:
     return True
 
 
-def _kill_all(folder: Path) -> None:
+def _kill_all(folder: str) -> None:
     for base, _, _ in os.walk(folder):
         with contextlib.suppress(OSError):
-            for pid in Path(base, "cgroup.procs").read_text().split():
+            for pid in _read(f"{base}/cgroup.procs").split():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)

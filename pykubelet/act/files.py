@@ -13,6 +13,8 @@ from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
 
 _ENV_FILE = 64 * 1024
+_PARTS = ("", "volumes", "plugins", "containers")
+"""Made in this order, so that the last tells that all were."""
 
 
 class PodFiles:
@@ -36,8 +38,9 @@ class PodFiles:
     def make(self, uid: Uid) -> Path:
         """Make the Pod's folder if it is not there."""
         folder = self.folder(uid)
-        for part in ("", "volumes", "plugins", "containers"):
-            (folder / part).mkdir(parents=True, exist_ok=True, mode=0o750)
+        if not (folder / _PARTS[-1]).exists():
+            for part in _PARTS:
+                (folder / part).mkdir(parents=True, exist_ok=True, mode=0o750)
         return folder
 
     def remove(self, uid: Uid) -> None:
