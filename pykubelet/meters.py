@@ -6,7 +6,10 @@ K/pkg/kubelet/images/metrics.go, K/pkg/kubelet/certificate/kubelet.go, K/pkg/vol
 k8s.io/component-base/metrics/prometheus/restclient.
 """
 
+import functools
 from typing import Final
+
+from prometheus_client import Counter, Histogram
 
 from nodekit.metrics import DEFAULT, Families
 
@@ -363,15 +366,26 @@ response_bytes = _histogram(
 
 
 class RequestMeter:
-    """Satisfies nodekit.kube.request.Meter."""
+    """Satisfies nodekit.kube.request.Meter. A series is found by its labels once, as that costs as much as to count."""
 
     def answered(self, method: str, host: str, *, code: int | None) -> None:
         """A server answered with this status, or not at all."""
-        requests.labels(str(code) if code is not None else "<error>", method, host).inc()
+        _answers(code, method, host).inc()
 
     def asked(self, method: str, host: str, *, seconds: float, sent: int, received: int | None) -> None:
         """A request that was not for a stream has ended."""
-        request_seconds.labels(method, host).observe(seconds)
-        request_bytes.labels(method, host).observe(sent)
+        took, sizes, answer_sizes = _requests(method, host)
+        took.observe(seconds)
+        sizes.observe(sent)
         if received is not None:
-            response_bytes.labels(method, host).observe(received)
+            answer_sizes.observe(received)
+
+
+@functools.cache
+def _answers(code: int | None, method: str, host: str) -> Counter:
+    return requests.labels(str(code) if code is not None else "<error>", method, host)
+
+
+@functools.cache
+def _requests(method: str, host: str) -> tuple[Histogram, Histogram, Histogram]:
+    return request_seconds.labels(method, host), request_bytes.labels(method, host), response_bytes.labels(method, host)

@@ -150,7 +150,7 @@ class KeyedWorkers(Generic[K]):
         if worker.woken and not task.cancelled():
             self._start(key, worker)
         self._drop_if_idle(key, worker)
-        if self.busy == 0:
+        if not any(worker.task is not None for worker in self._workers.values()):
             self._settled.set()
 
     def _drop_if_idle(self, key: K, worker: _Worker) -> None:

@@ -130,7 +130,8 @@ def _shortages(pod: Pod, node: Node, others: tuple[Pod, ...]) -> Iterator[Shorta
     if len(others) + 1 > most_pods:
         yield _shortage("pods", requested=1, used=len(others), capacity=most_pods)
     asked = resources.pod_requests(pod)
-    taken = [resources.pod_requests(other) for other in others]
+    # Of a Pod that asks for nothing the others need not be looked at.
+    taken = [resources.pod_requests(other) for other in others] if asked else []
     for name, wanted in asked.items():
         if not wanted or (_is_extended(name) and name not in allocatable):
             # An extended resource that this node does not know may be one of the whole cluster.
@@ -161,8 +162,10 @@ def _is_extended(name: str) -> bool:
 
 
 def _port_conflict(pod: Pod, others: tuple[Pod, ...]) -> bool:
-    taken = {port for other in others for port in _host_ports(other)}
-    return any(_clashes(port, other) for port in _host_ports(pod) for other in taken)
+    asked = tuple(_host_ports(pod))
+    return bool(asked) and any(
+        _clashes(port, taken) for other in others for taken in _host_ports(other) for port in asked
+    )
 
 
 def _host_ports(pod: Pod) -> Iterator[tuple[str, str, int]]:

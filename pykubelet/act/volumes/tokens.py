@@ -47,8 +47,7 @@ class TokenRequest(Object):
     status: _Status = _Status()
 
 
-class _Key(NamedTuple):
-    uid: Uid
+class _Wanted(NamedTuple):
     audience: str
     seconds: int
 
@@ -75,78 +74,77 @@ class Tokens:
         self._now = now
         self._shelf = shelf
         self._shelves: dict[Uid, Shelf[Token]] = {}
-        self._kept: dict[_Key, Token] = {}
+        self._kept: dict[Uid, dict[_Wanted, Token]] = {}
 
     async def get(self, pod: Pod, *, audience: str, seconds: int) -> str:
         """A token bound to this Pod; ContentError when there is none, an old one while the API server is away."""
-        return (await self._have(pod, _Key(pod.uid, audience, seconds))).text
+        return (await self._have(pod, _Wanted(audience, seconds))).text
 
     async def for_driver(self, pod: Pod, audiences: Iterable[TokenAudience]) -> str:
         """The tokens a storage driver wants, as the JSON it expects. Raises ContentError."""
         found = {}
-        for wanted in audiences:
-            key = _Key(pod.uid, wanted.audience, wanted.expiration_seconds or 3600)
-            token = await self._have(pod, key)
+        for one in audiences:
+            token = await self._have(pod, _Wanted(one.audience, one.expiration_seconds or 3600))
             expires = dt.datetime.fromtimestamp(token.expires, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            found[wanted.audience] = {"token": token.text, "expirationTimestamp": expires}
+            found[one.audience] = {"token": token.text, "expirationTimestamp": expires}
         return json.dumps(found)
 
     def renew_at(self, uid: Uid) -> float | None:
         """When the first token of this Pod is due to be renewed (epoch seconds); None if it has none."""
-        return min((token.renew_at for key, token in self._kept.items() if key.uid == uid), default=None)
+        return min((token.renew_at for token in self._kept.get(uid, {}).values()), default=None)
 
     def forget(self, uid: Uid) -> None:
-        for key in [key for key in self._kept if key.uid == uid]:
-            del self._kept[key]
+        self._kept.pop(uid, None)
         if (shelf := self._shelves.pop(uid, None)) is not None:
             shelf.remove()
 
-    async def _have(self, pod: Pod, key: _Key) -> Token:
-        kept = self._kept.get(key)
+    async def _have(self, pod: Pod, wanted: _Wanted) -> Token:
+        kept = self._kept.get(pod.uid, {}).get(wanted)
         if kept is not None and self._now() < kept.renew_at:
             return kept
         try:
-            fresh = self._kept[key] = await self._request(pod, key)
+            fresh = await self._request(pod, wanted)
         except errors.ApiError as error:
-            kept = kept or self._recalled(key)
+            kept = kept or self._recalled(pod.uid, wanted)
             if kept is None:
                 raise ContentError(f"failed to fetch token: {error}") from error
-            self._kept[key] = kept._replace(renew_at=self._now() + RETRY)
+            self._kept.setdefault(pod.uid, {})[wanted] = kept._replace(renew_at=self._now() + RETRY)
             return kept
+        self._kept.setdefault(pod.uid, {})[wanted] = fresh
         if (shelf := self._shelf_of(pod.uid)) is not None:
             shelf.keep(lambda: self._of(pod.uid))
         return fresh
 
-    def _recalled(self, key: _Key) -> Token | None:
+    def _recalled(self, uid: Uid, wanted: _Wanted) -> Token | None:
         """What a process before us was given."""
-        shelf = self._shelf_of(key.uid)
+        shelf = self._shelf_of(uid)
         known = shelf.load() if shelf is not None else None
-        return known.get(_shelf_key(key)) if known else None
+        return known.get(_shelf_key(wanted)) if known else None
 
     def _of(self, uid: Uid) -> dict[Key, Token]:
-        return {_shelf_key(key): token for key, token in self._kept.items() if key.uid == uid}
+        return {_shelf_key(wanted): token for wanted, token in self._kept.get(uid, {}).items()}
 
     def _shelf_of(self, uid: Uid) -> Shelf[Token] | None:
         if uid not in self._shelves and (made := self._shelf(uid)) is not None:
             self._shelves[uid] = made
         return self._shelves.get(uid)
 
-    async def _request(self, pod: Pod, key: _Key) -> Token:
+    async def _request(self, pod: Pod, wanted: _Wanted) -> Token:
         meta = pod.metadata
         account = pod.spec.service_account_name or "default"
         body = TokenRequest(
             api_version="authentication.k8s.io/v1",
             kind="TokenRequest",
             spec=_Spec(
-                audiences=(key.audience,) if key.audience else (),
-                expiration_seconds=key.seconds,
+                audiences=(wanted.audience,) if wanted.audience else (),
+                expiration_seconds=wanted.seconds,
                 bound_object_ref=_BoundObject(kind="Pod", api_version="v1", name=meta.name, uid=meta.uid),
             ),
         )
         path = f"/api/v1/namespaces/{meta.namespace}/serviceaccounts/{account}/token"
         answer = await self._client.post(path, body, TokenRequest)
         expires = answer.status.expiration_timestamp
-        granted = answer.spec.expiration_seconds or key.seconds
+        granted = answer.spec.expiration_seconds or wanted.seconds
         end = expires.timestamp() if expires else self._now() + granted
         # Renewed after 80 % of its life or a day, as applications that read the file again expect; spread a little.
         jitter = random.uniform(0, _JITTER)
@@ -154,5 +152,5 @@ class Tokens:
         return Token(answer.status.token, renew, end)
 
 
-def _shelf_key(key: _Key) -> Key:
-    return Key(key.audience, str(key.seconds))
+def _shelf_key(wanted: _Wanted) -> Key:
+    return Key(wanted.audience, str(wanted.seconds))
