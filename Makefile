@@ -168,7 +168,7 @@ PYTEST ?=
 .PHONY: vm
 vm: ARGS :=
 vm: deb ## A QEMU guest with cgroup v2 and the systemd driver: kubeadm join, limits, an OOM kill, a Service, a reboot (root, 11 min)
-	@$(VENV)/bin/pytest -v -x -s tests/vm $(PYTEST)
+	@$(VENV)/bin/pytest -v -x -s tests/vm/test_guest.py $(PYTEST)
 
 .PHONY: e2e-kind
 e2e-kind: venv ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (4 min)
@@ -178,3 +178,8 @@ e2e-kind: venv ## A cluster of kind whose worker is ours, the e2e tests against 
 e2e-vagrant: ARGS :=
 e2e-vagrant: deb ## Vagrant reads vagrant/Vagrantfile and makes nodes as docs/vagrant.md says, of machines with systemd (root, 3 min)
 	@$(VENV)/bin/pytest -v tests/machines/test_vagrant.py $(PYTEST)
+
+.PHONY: e2e-vagrant-libvirt
+e2e-vagrant-libvirt: ARGS :=
+e2e-vagrant-libvirt: deb ## `vagrant up` with libvirt: an emulated virtual machine joins, as docs/vagrant.md says (root, 8 min)
+	@$(VENV)/bin/pytest -v -x -s tests/vm/test_vagrant_libvirt.py $(PYTEST)

@@ -8,6 +8,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,11 @@ IMAGE: Final = "localhost/busybox:static"
 ADDRESS: Final = f"{NETWORK}.110"
 # The root is made for machines that share the kernel of this host: there systemd must not look for devices.
 _UNMASKED: Final = "systemd-udevd systemd-udev-trigger systemd-networkd-wait-online"
+INITRAMFS: Final = {
+    # One of just what a guest has unpacks quicker under emulation.
+    "etc/initramfs-tools/conf.d/guest": "MODULES=list\n",
+    "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
+}
 _FILES: Final = {
     "etc/hostname": f"{NAME}\n",
     "etc/hosts": f"127.0.0.1 localhost\n{ADDRESS} {NAME}\n",
@@ -36,11 +42,9 @@ _FILES: Final = {
     "etc/systemd/network/10-eth0.network": (
         f"[Match]\nName=eth0\n[Network]\nAddress={ADDRESS}/24\nGateway={NETWORK}.1\nLinkLocalAddressing=no\n"
     ),
-    # An initramfs of just what this guest has unpacks quicker under emulation.
-    "etc/initramfs-tools/conf.d/guest": "MODULES=list\n",
-    "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
+    **INITRAMFS,
 }
-_SCRIPT: Final = f"""
+BOOTS: Final = f"""
 systemctl unmask {_UNMASKED}
 systemctl enable systemd-networkd
 systemctl mask serial-getty@ttyS0
@@ -72,34 +76,38 @@ class Disk:
 
 
 def obtain(report: Reporter) -> Disk:
-    """Made once for each set of packages and settings."""
-    assert oci.architecture() == "amd64", "the guest's kernel and QEMU are those of amd64"
+    """That of the guest that the tests start themselves."""
     packages.ensure(NEEDED, report)
-    base = roots.with_packages("guest", PACKAGES, report, node=True)
-    key = hashlib.sha256("\0".join((base.name, _SCRIPT, *_FILES, *_FILES.values())).encode()).hexdigest()[:8]
-    found = ground.home() / f"guest-disk-{key}"
+    return made("guest-disk", roots.with_packages("guest", PACKAGES, report, node=True), _FILES, BOOTS, report)
+
+
+def made(name: str, base: Path, files: Mapping[str, str], script: str, report: Reporter) -> Disk:
+    """A root with these files and what a script does inside, on a disk: made once for each of them, and kept."""
+    assert oci.architecture() == "amd64", "the guest's kernel and QEMU are those of amd64"
+    key = hashlib.sha256("\0".join((base.name, script, *files, *files.values())).encode()).hexdigest()[:8]
+    found = ground.home() / f"{name}-{key}"
     if found.exists():
         return Disk(found)
     part = Disk(Path(tempfile.mkdtemp(prefix=f"{found.name}-", dir=ground.home())))
     try:
         with report.step("make a disk for a QEMU guest", about=30):
-            _make(part, base)
+            _make(part, base, files, script)
         return Disk(part.folder.rename(found))
     finally:
         shutil.rmtree(part.folder, ignore_errors=True)
 
 
-def _make(part: Disk, base: Path) -> None:
+def _make(part: Disk, base: Path, files: Mapping[str, str], script: str) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", part.key], check=True)
     root = part.folder / "root"
     roots.copy(base, root)
-    for name, content in _FILES.items():
+    for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(content)
     keys = root / "root/.ssh/authorized_keys"
     keys.parent.mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(part.key.with_suffix(".pub"), keys)
-    roots.inside(root, _SCRIPT)
+    roots.inside(root, script)
     for pattern, target in (("vmlinuz-*", part.kernel), ("initrd.img-*", part.initramfs)):
         (source,) = (root / "boot").glob(pattern)
         shutil.copyfile(source, target)
