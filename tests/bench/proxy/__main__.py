@@ -22,7 +22,7 @@ from devcluster import node as nodes
 from devcluster.progress import Reporter
 from tests.bench.proxy import lab, plan, report
 from tests.bench.proxy.api import Api
-from tests.bench.proxy.measure import PROXIES, Bench, Sample
+from tests.bench.proxy.measure import CPUS, PROXIES, Bench, Sample
 from tests.contract import apiserver
 
 
@@ -66,7 +66,7 @@ def _measure(options: argparse.Namespace) -> Iterator[Sample]:
         if not sizes:
             continue
         ranges = ",".join(dict.fromkeys((plan.IPV4.services, ground.services)))
-        with apiserver.running(f"--service-cluster-ip-range={ranges}") as server, lab.networks(ground):
+        with apiserver.running(f"--service-cluster-ip-range={ranges}") as server, lab.networks(ground, cpus=CPUS):
             api = Api()
             api.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}, "spec": {"podCIDR": "198.19.1.0/24"}})
             address = {"status": {"addresses": [{"type": "InternalIP", "address": ground.node}]}}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +21,19 @@ from tests.contract import apiserver
 _OWN: Final = f"bench-{os.getpid()}"  # namespaces have one name on the whole machine
 CLIENT: Final = f"{_OWN}-client"
 _ANSWERS: Final = """
+import contextlib
 import socket
 listening = socket.create_server(("", 8080), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
 while True:
     one, _ = listening.accept()
-    one.sendall({name!r}.encode())
-    one.close()
+    with one, contextlib.suppress(OSError):  # who calls may have hung up
+        one.sendall({name!r}.encode())
 """
 
 
 @contextlib.contextmanager
-def networks(ground: Plan) -> Iterator[None]:
-    """The namespaces with their addresses and routes, and a server in each backend that tells its name."""
+def networks(ground: Plan, *, cpus: Collection[int] = ()) -> Iterator[None]:
+    """The namespaces with their addresses and routes, and a server in each backend that tells its name, on `cpus`."""
     with contextlib.ExitStack() as stack:
         _ip("addr", "add", f"{ground.node}/{ground.prefix}", "dev", "lo")
         for setting in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
@@ -44,7 +45,7 @@ def networks(ground: Plan) -> Iterator[None]:
             stack.callback(netns.remove, name)
             _join(f"v{number}", name, address, ground)
         for name, namespace in backends.items():
-            stack.enter_context(_backend(name, namespace))
+            stack.enter_context(_backend(name, namespace, cpus))
         yield
 
 
@@ -72,9 +73,11 @@ def inside(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _backend(name: str, namespace: str) -> Iterator[None]:
+def _backend(name: str, namespace: str, cpus: Collection[int]) -> Iterator[None]:
     with inside(namespace):
         process = subprocess.Popen([sys.executable, "-c", _ANSWERS.format(name=name)], stderr=subprocess.DEVNULL)
+    if cpus:
+        os.sched_setaffinity(process.pid, cpus)
     try:
         yield
     finally:

@@ -15,6 +15,8 @@ from tests.contract import apiserver
 PROXIES: Final = ("pyproxy", "kube-proxy")
 _PAUSE, _QUIET = 0.1, 1.5  # seconds between changes
 _QUIET_CHANGES: Final = 5
+_WINDOWS: Final = 16
+CPUS: Final = frozenset((0,))  # what client and backends share: see calls.on
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Sample:
     cpu: float
     rss: float
     connect: list[float]
-    throughput: float
+    rates: list[float]
     load: float  # of the machine, over the minute before
 
 
@@ -70,6 +72,10 @@ class Bench:
                     cpu = (process.cpu() - before) / changes
                     quiet = [self._swap(_QUIET) for _ in range(_QUIET_CHANGES)]
                     create, delete = zip(*(self._come_and_go() for _ in range(changes)), strict=True)
+                    time.sleep(2 * _QUIET)  # the genuine one writes what was deleted a second later
+                    with calls.on(CPUS):
+                        connect = calls.connect_times(self._last, connections)
+                        rates = calls.rates(self._last, _WINDOWS)
                     return Sample(
                         proxy,
                         size,
@@ -82,8 +88,8 @@ class Bench:
                         list(delete),
                         cpu,
                         process.rss(),
-                        calls.connect_times(self._last, connections),
-                        calls.throughput(self._last, connections * 4),
+                        connect,
+                        rates,
                         load,
                     )
 

@@ -13,6 +13,12 @@ def _p99(values: Sequence[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))]
 
 
+def _spread(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    tenth = len(ordered) // 10
+    return (ordered[-1 - tenth] - ordered[tenth]) / statistics.median(ordered) * 100
+
+
 def _scaled(read: Callable[[Sample], Sequence[float]], factor: float) -> Callable[[Sample], Sequence[float]]:
     return lambda sample: [value * factor for value in read(sample)]
 
@@ -39,7 +45,8 @@ FIGURES: Final[tuple[Figure[Sample], ...]] = (
         linear=True,
     ),
     Figure("TCP connect through a ClusterIP, p99 (us)", _scaled(lambda s: s.connect, 1e6), _p99),
-    Figure("short connections per second", lambda s: [s.throughput], plot="short connections per second", linear=True),
+    Figure("short connections per second", lambda s: s.rates, plot="short connections per second", linear=True),
+    Figure("their spread: from the slowest tenth of the windows to the fastest (%)", lambda s: s.rates, _spread),
 )
 
 
@@ -50,7 +57,7 @@ def line(sample: Sample) -> str:
         f"{sample.who} {sample.size}: cold {sample.cold:.2f} s (cpu {sample.cold_cpu:.2f}, sync {sample.sync:.2f}), "
         f"swap {swap:.1f}, create {create:.1f}, delete {delete:.1f} ms, cpu {sample.cpu * 1000:.1f} ms, "
         f"RSS {sample.rss:.0f} MiB, connect {statistics.median(sample.connect) * 1e6:.0f} us, "
-        f"{sample.throughput:.0f} connections/s"
+        f"{statistics.median(sample.rates):.0f} connections/s ({min(sample.rates):.0f} to {max(sample.rates):.0f})"
     )
 
 
