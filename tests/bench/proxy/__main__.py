@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -38,11 +39,18 @@ def main() -> int:
     parser.add_argument("--docs", type=Path)
     parser.add_argument("--keep", action="store_true", help="add to the samples of earlier runs")
     options = parser.parse_args()
-    if "KUBEBUILDER_ASSETS" not in os.environ:
+    # Who is told to end cleans up as after an interrupt: etcd, the API server and the proxy are other processes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if "KUBEBUILDER_ASSETS" in os.environ:
+        return _bench(options)
+    with tempfile.TemporaryDirectory(prefix="bench-binaries-") as folder:
         # The dev cluster's own, all linked from one folder.
-        folder = Path(tempfile.mkdtemp(prefix="bench-binaries-"))
-        nodes.link_binaries(folder, binaries.resolve(tools.CLUSTER, Reporter()))
-        os.environ["KUBEBUILDER_ASSETS"] = str(folder)
+        nodes.link_binaries(Path(folder), binaries.resolve(tools.CLUSTER, Reporter()))
+        os.environ["KUBEBUILDER_ASSETS"] = folder
+        return _bench(options)
+
+
+def _bench(options: argparse.Namespace) -> int:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     kept = options.out.with_suffix(".json")
     samples = [Sample(**one) for one in json.loads(kept.read_text())] if options.keep and kept.exists() else []
