@@ -157,6 +157,10 @@ image: deb ## pyproxy's image and its DaemonSet, build/pyproxy-image.tar and bui
 runtimes: venv ## The CRI's contract and an e2e smoke with Debian's containerd 1.6, 2.3 and 2.4; a table at the end (root, 10 min)
 	@$(PY) -m tests.runtimes $(ARGS)
 
+.PHONY: crio
+crio: venv ## The CRI's contract with CRI-O, built from its Go module the first time (root, 1 min, at first 5 more)
+	@CRIO=1 $(VENV)/bin/pytest -q tests/contract/test_cri.py -k crio --timeout=60 $(ARGS)
+
 .PHONY: machines
 machines: ARGS :=
 machines: deb ## Machines with systemd: package, genuine kubeadm, conversion and back, as the pages in docs/ say (root, 8 min)

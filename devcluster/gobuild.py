@@ -46,6 +46,8 @@ def build(tool: Tool, target: Path, *, work: Path, log: Path) -> Path:
     elif tool.module in ("go.etcd.io/etcd", "k8s.io/sample-apiserver"):
         folder = _etcd_wrapper(work, log) if "etcd" in tool.module else _sample_wrapper(work, log)
         _go(tool, ["build", "-trimpath", "-ldflags", _PLAIN, "-o", part, tool.package], cwd=folder, log=log)
+    elif tool.module == "github.com/cri-o/cri-o":
+        _crio(tool, part, work=work, log=log)
     else:
         _install(tool, part, work=work, log=log)
     part.chmod(0o755)
@@ -74,6 +76,29 @@ def _install(tool: Tool, part: Path, *, work: Path, log: Path) -> None:
     arguments = ["install", *tags, "-trimpath", "-ldflags", flags, f"{tool.package}@v{tool.version}"]
     _go(tool, arguments, cwd=Path("/"), log=log, env=extra)
     shutil.move(target, part)
+
+
+def _crio(tool: Tool, part: Path, *, work: Path, log: Path) -> None:
+    """With cgo for seccomp, and without what needs libraries of Debian's: signatures, and two kinds of storage."""
+    folder = work / f"crio-{tool.version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = Path(_download(tool.module, tool.version)["Dir"]) / "go.sum"
+    shutil.copyfile(sums, folder / "go.sum")
+    (folder / "go.mod").write_text(f"module c\ngo {versions.GO}.0\nrequire {tool.module} v{tool.version}\n")
+    tags = "seccomp containers_image_openpgp exclude_graphdriver_btrfs exclude_graphdriver_devicemapper"
+    arguments: list[str | Path] = [
+        "build",
+        "-mod=mod",
+        "-trimpath",
+        "-tags",
+        tags,
+        "-ldflags",
+        _PLAIN,
+        "-o",
+        part,
+        tool.package,
+    ]
+    _go(tool, arguments, cwd=folder, log=log, env={"CGO_ENABLED": "1"})
 
 
 def _go(

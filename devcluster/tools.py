@@ -124,6 +124,7 @@ SUITE = (
     _suite("ginkgo", "github.com/onsi/ginkgo/v2/ginkgo", 5),
     _kubernetes("kubeadm", 10),
 )
+CRIO = Tool("crio", versions.CRIO, "github.com/cri-o/cri-o", "github.com/cri-o/cri-o/cmd/crio", 160)
 _KIND = f"github.com/kubernetes-sigs/kind/releases/download/v{versions.KIND}/kind-linux-{_ARCH}"
 KIND = Tool("kind", versions.KIND, "sigs.k8s.io/kind", "sigs.k8s.io/kind", 20, Release(_KIND, f"{_KIND}.sha256sum"))
 _METRICS_SERVER = "sigs.k8s.io/metrics-server"

@@ -7,6 +7,7 @@ KUBERNETES_STAGING = "0.37.2"  # k8s.io/api and its sisters, released together w
 ETCD = "3.7.3"
 CONTAINERD = "2.4.2"
 CONTAINERD_BEFORE = "2.3.7"  # of the release before, tested too; and the one of DEBIAN
+CRIO = "1.34.0"
 RUNC = "1.5.2"
 CNI_PLUGINS = "1.9.1"
 METRICS_SERVER = "0.9.0"

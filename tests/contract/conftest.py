@@ -28,6 +28,7 @@ from tests.contract.real_containerd import (
     write_config,
     write_image,
 )
+from tests.contract.real_crio import Crio
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +63,21 @@ def containerd() -> Iterator[Containerd]:
         yield daemon
     finally:
         clean(daemon)
+
+
+@pytest.fixture(scope="session")
+def crio() -> Iterator[Crio]:
+    """Only where it is asked for, as it is built for minutes: `make crio`."""
+    if os.geteuid() or "CRIO" not in os.environ:
+        pytest.skip("`make crio`, as root, tries CRI-O")
+    folder = Path(f"/run/crio-{os.getpid()}")
+    folder.mkdir()
+    daemon = Crio(folder)
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.clean()
 
 
 @pytest.fixture

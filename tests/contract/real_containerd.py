@@ -24,6 +24,11 @@ API_SERVER = ("etcd", "kube-apiserver", "kubectl")
 CNI = ("bridge", "host-local", "loopback", "portmap")
 NEEDED = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", *CNI)
 BUSYBOX = Path("/bin/busybox")
+COMMAND = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
+USERS = {
+    "etc/passwd": b"root:x:0:0::/root:/bin/sh\nplain:x:1000:1000::/root:/bin/sh\n",
+    "etc/group": b"root:x:0:\nplain:x:1000:\nextra:x:50000:plain\n",
+}
 
 
 class Containerd:
@@ -96,7 +101,8 @@ def link_binaries(into: Path, names: Iterable[str]) -> list[str]:
     return missing
 
 
-def write_config(folder: Path, binaries: Path) -> None:
+def write_cni(folder: Path) -> None:
+    """A bridge with addresses of both families, and host ports."""
     (folder / "cni").mkdir()
     plugins = [
         {
@@ -114,6 +120,10 @@ def write_config(folder: Path, binaries: Path) -> None:
     ]
     cni = {"cniVersion": "1.0.0", "name": "contract", "plugins": plugins}
     (folder / "cni/10-contract.conflist").write_text(json.dumps(cni))
+
+
+def write_config(folder: Path, binaries: Path) -> None:
+    write_cni(folder)
     paths = containerds.Paths(
         socket=folder / "containerd.sock",
         binaries=binaries,
@@ -133,8 +143,8 @@ def write_image(path: Path) -> None:
         for folder in ("bin", "etc", "tmp", "proc", "sys", "dev", "var", "root"):
             add(tar, folder, kind=tarfile.DIRTYPE)
         add(tar, "bin/busybox", BUSYBOX.read_bytes())
-        add(tar, "etc/passwd", b"root:x:0:0::/root:/bin/sh\nplain:x:1000:1000::/root:/bin/sh\n")
-        add(tar, "etc/group", b"root:x:0:\nplain:x:1000:\nextra:x:50000:plain\n")
+        for name, content in USERS.items():
+            add(tar, name, content)
         for applet in applets:
             if applet != "busybox":
                 add(tar, f"bin/{applet}", kind=tarfile.SYMTYPE, link="busybox")
@@ -146,11 +156,10 @@ def write_image(path: Path) -> None:
         return {"mediaType": f"application/vnd.oci.image.{media}", "digest": f"sha256:{digest}", "size": len(data)}
 
     rootfs = blob(layer.getvalue(), "layer.v1.tar")
-    command = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Env": ["PATH=/bin"], "Cmd": command, "WorkingDir": "/"},
+        "config": {"Env": ["PATH=/bin"], "Cmd": COMMAND, "WorkingDir": "/"},
         "rootfs": {"type": "layers", "diff_ids": [rootfs["digest"]]},
     }
     manifest = {
@@ -189,22 +198,31 @@ async def remove_sandboxes(endpoint: str) -> None:
 
 def clean(daemon: Containerd) -> None:
     """Leave nothing: tasks and their shims, the daemon, mounts, namespaces, cgroups, files."""
-    with contextlib.suppress(Exception):  # it may never have started
-        asyncio.run(remove_sandboxes(daemon.endpoint))
+    clean_sandboxes(daemon.endpoint)
     tasks = daemon.ctr("tasks", "ls", "-q", check=False).stdout.decode().split()
     for task in tasks:
         daemon.ctr("tasks", "rm", "-f", task, check=False)
     daemon.kill()
+    clean_places(daemon.name, daemon.folder)
+
+
+def clean_sandboxes(endpoint: str) -> None:
+    with contextlib.suppress(Exception):  # it may never have started
+        asyncio.run(remove_sandboxes(endpoint))
+
+
+def clean_places(name: str, folder: Path) -> None:
+    """The mounts, namespaces, cgroups and files of a runtime that is gone."""
     mounts = Path("/proc/self/mounts").read_text().splitlines()
-    run("umount", "-l", f"{daemon.folder}/mnt", check=False)
+    run("umount", "-l", f"{folder}/mnt", check=False)
     for line in reversed(mounts):
-        if line.split()[1].startswith(f"{daemon.folder}/state"):
+        if line.split()[1].startswith(f"{folder}/state"):
             run("umount", "-l", line.split()[1], check=False)
-    run("ip", "netns", "del", daemon.name, check=False)
+    run("ip", "netns", "del", name, check=False)
     for root in [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]:
-        top = root / daemon.name
+        top = root / name
         if top.is_dir():
-            for folder in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
-                folder.rmdir()
+            for inner in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
+                inner.rmdir()
             top.rmdir()
-    shutil.rmtree(daemon.folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The container runtime's contract: the same cases against the fake and against a real containerd."""
+"""The container runtime's contract: the same cases against the fake, a real containerd, and CRI-O (`make crio`)."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from pykubelet.model import runtime_config as rc
 from tests.contract.cri_kit import IMAGE, UNKNOWN_CONTAINER, UNKNOWN_SANDBOX, Does, Kit
 
 
-@pytest.fixture(params=["fake", "containerd"])
+@pytest.fixture(params=["fake", "containerd", "crio"])
 async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kit]:
     if request.param == "fake":
         made = fake.FakeRuntime()
@@ -26,13 +26,37 @@ async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[K
         made.world.images[IMAGE] = observed.Image(id=f"sha256:{'1' * 64}", repo_tags=(IMAGE,), size=1, pinned=True)
         yield Kit(runtime=made, images=made, cgroup="/contract", logs=tmp_path, world=made.world)
         return
-    daemon = request.getfixturevalue("containerd")
+    daemon = request.getfixturevalue(request.param)
     async with channel.open_channel(daemon.endpoint) as connection:
         runtime = Runtime(connection, timeout=30)
         images = Images(connection, timeout=30)
-        yield Kit(runtime=runtime, images=images, cgroup=daemon.cgroup, logs=tmp_path, old=daemon.old)
+        if request.param == "crio":
+            await _have_network(runtime)
+            await images.pull_image(rc.ImageSpec(image=IMAGE))
+        yield Kit(
+            runtime=runtime,
+            images=images,
+            cgroup=daemon.cgroup,
+            logs=tmp_path,
+            crio=request.param == "crio",
+            old=daemon.old,
+        )
         for sandbox in await runtime.list_sandboxes():
             await runtime.remove_sandbox(sandbox.id)
+
+
+async def _have_network(runtime: Runtime) -> None:
+    """CRI-O answers before it has looked at its network's configuration, and tells nobody when it has."""
+
+    async def has() -> bool:
+        try:
+            return all(condition.status for condition in (await runtime.status()).conditions)
+        except errors.Unavailable:
+            return False
+
+    async with asyncio.timeout(20):
+        while not await has():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
 
 
 # -- the runtime itself
@@ -40,7 +64,7 @@ async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[K
 
 async def test_it_says_what_it_is_and_that_it_is_ready(kit: Kit) -> None:
     version = await kit.runtime.version()
-    assert version.name in ("containerd", "fake")
+    assert version.name in ("containerd", "cri-o", "fake")
     assert version.version[0].isdigit()
     status = await kit.runtime.status()
     assert {c.type: c.status for c in status.conditions}.items() >= {"RuntimeReady": True, "NetworkReady": True}.items()
@@ -63,7 +87,7 @@ async def test_an_image_that_is_there_is_found_by_name_and_by_id(kit: Kit) -> No
     found = await kit.images.image_status(rc.ImageSpec(image=IMAGE))
     assert found is not None
     assert IMAGE in found.repo_tags
-    assert found.id.startswith("sha256:")
+    assert len(found.id.removeprefix("sha256:")) == 64
     assert found.size > 0
     assert found.pinned is not kit.old
     again = await kit.images.image_status(rc.ImageSpec(image=found.id))
@@ -100,7 +124,8 @@ async def test_a_sandbox_runs_with_an_address_and_all_it_was_given(kit: Kit) -> 
     assert seen.state is observed.SandboxState.READY
     assert before - 1 < seen.created_at < time.time() + 1
     assert seen.ips[0].startswith("198.19.")
-    assert (seen.labels, seen.annotations) == (spec.labels, spec.annotations)
+    assert seen.labels.items() >= spec.labels.items()
+    assert seen.annotations == spec.annotations
     assert seen.namespaces is not None
     assert seen.namespaces.network is rc.NamespaceMode.POD
 
@@ -123,7 +148,10 @@ async def test_sandboxes_are_listed_newest_first_by_labels_and_state(kit: Kit) -
 
 
 async def test_a_second_sandbox_of_the_same_name_and_attempt_already_exists(kit: Kit) -> None:
-    _, spec = await kit.sandbox()
+    first, spec = await kit.sandbox()
+    if kit.crio:  # it takes the question for the same one, asked again
+        assert await kit.runtime.run_sandbox(spec) == first
+        return
     with pytest.raises(errors.AlreadyExists):
         await kit.runtime.run_sandbox(spec)
 
@@ -143,7 +171,8 @@ async def test_stopping_a_sandbox_kills_what_runs_in_it(kit: Kit) -> None:
     running = await kit.container(Does.RUNS)
     await kit.runtime.stop_sandbox(running.sandbox_id)
     seen = await kit.runtime.container_status(running.id, sandbox=running.sandbox_id)
-    assert (seen.state, seen.exit_code) == (observed.ContainerState.EXITED, 137)
+    assert seen.state is observed.ContainerState.EXITED
+    assert seen.exit_code == (0 if kit.crio else 137), "CRI-O lets it end by itself first"
 
 
 @pytest.mark.parametrize("call", ["sandbox_status", "container_status", "start_container", "reopen_log", "exec_sync"])
@@ -155,7 +184,8 @@ async def test_asking_for_what_is_not_there_is_not_found(kit: Kit, call: str) ->
         "reopen_log": lambda: kit.runtime.reopen_log(UNKNOWN_CONTAINER),
         "exec_sync": lambda: kit.runtime.exec_sync(UNKNOWN_CONTAINER, ["true"]),
     }
-    with pytest.raises(errors.NotFound):
+    unnamed = kit.crio and call == "reopen_log"
+    with pytest.raises(errors.CriError if unnamed else errors.NotFound):
         await questions[call]()
 
 
@@ -229,6 +259,10 @@ async def test_no_grace_kills_at_once(kit: Kit) -> None:
 
 
 async def test_a_command_that_is_not_there_fails_at_start_with_its_name(kit: Kit) -> None:
+    if kit.crio:  # it finds out when the container is created
+        with pytest.raises(errors.CriError, match="/nowhere"):
+            await kit.container(Does.CANNOT_START, start=False)
+        return
     made = await kit.container(Does.CANNOT_START, start=False)
     with pytest.raises(errors.CriError, match="/nowhere"):
         await kit.runtime.start_container(made.id)
@@ -246,7 +280,10 @@ async def test_a_container_starts_once(kit: Kit) -> None:
 async def test_a_second_container_of_the_same_name_and_attempt_already_exists(kit: Kit) -> None:
     sandbox, spec = await kit.sandbox()
     wanted = kit.container_spec(spec, Does.RUNS)
-    await kit.runtime.create_container(sandbox, wanted, sandbox_spec=spec)
+    first = await kit.runtime.create_container(sandbox, wanted, sandbox_spec=spec)
+    if kit.crio:
+        assert await kit.runtime.create_container(sandbox, wanted, sandbox_spec=spec) == first
+        return
     with pytest.raises(errors.AlreadyExists):
         await kit.runtime.create_container(sandbox, wanted, sandbox_spec=spec)
 
@@ -312,8 +349,12 @@ async def test_a_command_that_takes_too_long_exceeds_its_deadline(kit: Kit) -> N
     if kit.world:
         kit.world.delays["exec runs"] = 5
     began = time.monotonic()
-    with pytest.raises(errors.DeadlineExceeded):
-        await kit.runtime.exec_sync(running.id, ["sleep", "5"], timeout=1)
+    if kit.crio:
+        answer = await kit.runtime.exec_sync(running.id, ["sleep", "5"], timeout=1)
+        assert (answer.exit_code, answer.stderr) == (-1, b"command timed out")
+    else:
+        with pytest.raises(errors.DeadlineExceeded):
+            await kit.runtime.exec_sync(running.id, ["sleep", "5"], timeout=1)
     assert time.monotonic() - began < 3
 
 
@@ -379,7 +420,9 @@ async def test_each_step_of_a_container_is_hinted_at(kit: Kit) -> None:
         listener.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await listener
-    assert kinds == [observed.EventKind.CREATED, observed.EventKind.STARTED, observed.EventKind.STOPPED]
+    steps = [observed.EventKind.CREATED, observed.EventKind.STARTED, observed.EventKind.STOPPED]
+    # Of a container that ends at once CRI-O may tell of the end before it tells of the start.
+    assert kinds == steps or (kit.crio and kinds == [steps[0], steps[2]])
 
 
 # -- the connection
