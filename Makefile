@@ -165,7 +165,8 @@ crio: venv ## The CRI's contract with CRI-O, built from its Go module the first 
 machines: ARGS :=
 machines: deb ## Machines with systemd: package, genuine kubeadm, conversion and back, as the pages in docs/ say (root, 8 min)
 	@$(VENV)/bin/pytest -v -x $(MACHINES) $(PYTEST)
-MACHINES = $(addprefix tests/machines/,test_install.py test_kubeadm.py test_daemonset.py test_convert.py)
+MACHINES = $(addprefix tests/machines/,test_install.py test_kubeadm.py test_daemonset.py test_proxy_service.py \
+  test_convert.py)
 # Further arguments for pytest; ARGS would be those of what the package is made by.
 PYTEST ?=
 

@@ -50,6 +50,11 @@ class Computer(abc.ABC):
             )
         return done
 
+    def answer(self, url: str) -> str:
+        """What an HTTP server says to it; empty if nothing."""
+        ask = f"import urllib.request; print(urllib.request.urlopen('{url}', timeout=2).read().decode())"
+        return self.run(f'python3 -c "{ask}"', check=False).stdout.strip()
+
     def wait_booted(self) -> None:
         """Wait until its services are started; a service that failed is the tests' to find."""
         self.succeeds("test -S /run/systemd/private", seconds=self.boots_within)

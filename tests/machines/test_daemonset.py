@@ -27,12 +27,6 @@ def image(lab: Lab, package: Path) -> str:
     return package.name.split("_")[1]
 
 
-def answer(machine: Machine, url: str) -> str:
-    """What an HTTP server says to a machine; empty if nothing."""
-    ask = f"import urllib.request; print(urllib.request.urlopen('{url}', timeout=2).read().decode())"
-    return machine.run(f'python3 -c "{ask}"', check=False).stdout.strip()
-
-
 def test_services_answer_where_a_daemonset_of_ours_runs(cluster: Cluster, worker: Machine, image: str) -> None:
     machines = (cluster.control_plane, worker)
     if worker not in cluster.nodes:
@@ -50,15 +44,15 @@ def test_services_answer_where_a_daemonset_of_ours_runs(cluster: Cluster, worker
         elif block.where == "control-plane":
             cluster.control_plane.run(f"export KUBECONFIG=/etc/kubernetes/admin.conf\n{commands}")
     for one in machines:
-        assert not answer(one, "http://203.0.113.1/hostname")
+        assert not one.answer("http://203.0.113.1/hostname")
         one.until(
             "the ClusterIP answers",
-            lambda one=one: answer(one, f"http://{service['clusterIP']}/hostname").startswith("web-"),
+            lambda one=one: one.answer(f"http://{service['clusterIP']}/hostname").startswith("web-"),
         )
         port = service["ports"][0]["nodePort"]
         one.until(
             "the NodePort answers",
-            lambda one=one, port=port: answer(one, f"http://{one.address}:{port}/hostname").startswith("web-"),
+            lambda one=one, port=port: one.answer(f"http://{one.address}:{port}/hostname").startswith("web-"),
         )
     shown = cluster.kubectl("-n kube-system get pods -l k8s-app=pyproxy -o jsonpath='{.items[*].status.phase}'")
     assert shown.split() == ["Running"] * len(cluster.nodes)
@@ -73,7 +67,7 @@ def test_the_image_takes_kube_proxys_place_in_kubeadms_daemonset(cluster: Cluste
     cluster.kubectl("set selector service late app=web")
     address = cluster.kubectl("get service late -o jsonpath={.spec.clusterIP}")
     for one in (cluster.control_plane, worker):
-        one.until("the Service answers", lambda one=one: answer(one, f"http://{address}/hostname").startswith("web-"))
+        one.until("the Service answers", lambda one=one: one.answer(f"http://{address}/hostname").startswith("web-"))
     cluster.control_plane.run(f"export KUBECONFIG=/etc/kubernetes/admin.conf\n{back}")
     image_now = "get daemonset kube-proxy -o jsonpath={.spec.template.spec.containers[0].image}"
     assert cluster.kubectl(f"-n kube-system {image_now}") == "registry.k8s.io/kube-proxy:v1.37.2"
