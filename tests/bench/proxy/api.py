@@ -23,6 +23,7 @@ SERVICES: Final = "/api/v1/namespaces/default/services"
 SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 _ADDRESSES: Final = "/apis/networking.k8s.io/v1/ipaddresses"
 _NODES: Final = 100
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 _AT_ONCE: Final = 120  # etcd takes 128 changes in one transaction
 
 
@@ -102,9 +103,9 @@ def _copies(
         del one["metadata"]["resourceVersion"]
     for number in numbers:
         name, address = _name(number), ground.bulk_ip(number)
-        service, slice_, ip = (
-            {**one, "metadata": {**one["metadata"], "name": name, "uid": str(uuid.uuid4())}} for one in sample.values()
-        )
+        # An address older than a minute whose Service is not in the API server's cache yet would be taken for leaked.
+        own = {"name": name, "uid": str(uuid.uuid4()), "creationTimestamp": time.strftime(_TIME, time.gmtime())}
+        service, slice_, ip = ({**one, "metadata": {**one["metadata"], **own}} for one in sample.values())
         service["spec"] = {**service["spec"], "clusterIP": address, "clusterIPs": [address]}
         slice_["metadata"]["labels"] = {**slice_["metadata"]["labels"], "kubernetes.io/service-name": name}
         slice_["endpoints"] = plan.endpoints(ground.endpoints(number, endpoints), nodes=_NODES)
