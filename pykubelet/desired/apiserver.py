@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,14 @@ MIRROR: Final = "kubernetes.io/config.mirror"
 """The annotation of an API object that only shows a static Pod. Source: pkg/kubelet/types.ConfigMirrorAnnotationKey."""
 
 log = logging.getLogger(__name__)
+
+
+class _Merged(NamedTuple):
+    """A Pod, the status that was last told of it, and both together."""
+
+    pod: Pod
+    told: PodStatus | None
+    shown: Pod
 
 
 class ApiPods:
@@ -45,6 +53,7 @@ class ApiPods:
         self._reflector = watch.whole(client, PODS, selection=selection, shelf=shelf)
         self._reflector.subscribe(self._changed)
         self._reflector.shelved = self._shelved
+        self._merged: dict[meta.Key, _Merged] = {}
         self.last_status: Callable[[Uid], PodStatus | None] = lambda _: None
 
     @property
@@ -84,11 +93,18 @@ class ApiPods:
         self._reflector.remember()
 
     def _shelved(self) -> Mapping[meta.Key, Pod]:
-        return {key: self._with_status(pod) for key, pod in self._reflector.store.items()}
+        before = self._merged
+        self._merged = {key: self._with_status(pod, before.get(key)) for key, pod in self._reflector.store.items()}
+        return {key: merged.shown for key, merged in self._merged.items()}
 
-    def _with_status(self, pod: Pod) -> Pod:
+    def _with_status(self, pod: Pod, before: _Merged | None) -> _Merged:
         told = self.last_status(pod.uid)
-        return pod if told is None else msgspec.structs.replace(pod, status=status_merge.of(pod, told, pod.status))
+        if before is not None and before.pod is pod and before.told is told:
+            return before
+        if told is None:
+            return _Merged(pod, told, pod)
+        merged = status_merge.of(pod, told, pod.status)
+        return _Merged(pod, told, msgspec.structs.replace(pod, status=merged))
 
     def _changed(self, change: watch.Change[Pod]) -> None:
         old, new = change.old, change.new
