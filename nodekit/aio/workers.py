@@ -47,6 +47,7 @@ class KeyedWorkers(Generic[K]):
         self._on_error = on_error
         self._workers: dict[K, _Worker] = {}
         self._running = False
+        self._busy = 0
         self._settled = asyncio.Event()
         self._settled.set()
 
@@ -58,7 +59,7 @@ class KeyedWorkers(Generic[K]):
     @property
     def busy(self) -> int:
         """How many calls are under way."""
-        return sum(1 for worker in self._workers.values() if worker.task is not None)
+        return self._busy
 
     def wake(self, key: K, *, after: float = 0.0) -> None:
         """Have the key handled soon, or `after` seconds from now unless something earlier comes first."""
@@ -94,6 +95,7 @@ class KeyedWorkers(Generic[K]):
         if wait > 0.0:
             self._set_timer(key, worker, wait)
             return
+        self._busy += 1
         self._settled.clear()
         worker.task = asyncio.create_task(self._work(key, worker), name=f"{self._name}:{key}")
         worker.task.add_done_callback(lambda task: self._ended(key, worker, task))
@@ -147,10 +149,11 @@ class KeyedWorkers(Generic[K]):
 
     def _ended(self, key: K, worker: _Worker, task: asyncio.Task[None]) -> None:
         worker.task = None
+        self._busy -= 1
         if worker.woken and not task.cancelled():
             self._start(key, worker)
         self._drop_if_idle(key, worker)
-        if not any(worker.task is not None for worker in self._workers.values()):
+        if self._busy == 0:
             self._settled.set()
 
     def _drop_if_idle(self, key: K, worker: _Worker) -> None:
