@@ -42,11 +42,18 @@ class Images:
     def __init__(self, service: runtime_api.ImageService, *, at_once: int | None = None) -> None:
         self._service = service
         self._limiter = Limiter(at_once or NO_LIMIT)
+        self._asked: dict[tuple[str, str], asyncio.Task[observed.Image | None]] = {}
         self._pulls: dict[tuple[str, str, tuple[AuthConfig, ...]], _Pull] = {}
 
     async def find(self, name: str, *, handler: str = "") -> observed.Image | None:
-        """The image if it is on the node. PodError InvalidImageName or ImageInspectError."""
-        return await self._find(self._spec(name, handler))
+        """The image if it is on the node; a burst of Pods asks once. PodError InvalidImageName or ImageInspectError."""
+        spec = self._spec(name, handler)
+        key = (spec.image, handler)
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = asyncio.create_task(self._find(spec), name=f"find {spec.image}")
+            asked.add_done_callback(lambda _: self._asked.pop(key, None))
+        return await asyncio.shield(asked)
 
     async def pull(self, name: str, credentials: Sequence[AuthConfig] = (), *, handler: str = "") -> Pulled:
         """Pull, or share a pull of the same image with the same credentials (maybe none); those are tried in order.

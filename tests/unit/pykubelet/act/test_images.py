@@ -1,4 +1,6 @@
-"""What a Pod is told of a pull that failed, in the genuine kubelet's words."""
+"""Images are asked for once, and what a Pod is told of a pull that failed, in the genuine kubelet's words."""
+
+import asyncio
 
 import grpc
 import pytest
@@ -43,5 +45,19 @@ def test_a_failed_pull_is_told(code: grpc.StatusCode, detail: str, reason: str, 
         with pytest.raises(PodError) as told:
             await Images(runtime).pull(IMAGE)
         assert (told.value.reason, told.value.message) == (reason, message)
+
+    virtual.run(scenario())
+
+
+def test_those_who_look_for_an_image_at_the_same_time_share_the_answer() -> None:
+    async def scenario() -> None:
+        runtime = fake.FakeRuntime(clock=clock.VirtualClock())
+        runtime.world.delays["ImageStatus"] = 1.0
+        images = Images(runtime)
+        assert await asyncio.gather(*(images.find(name) for name in (IMAGE, IMAGE, "other:1"))) == [None, None, None]
+        asked = [call for call, _ in runtime.world.calls].count("ImageStatus")
+        assert asked == 2
+        await images.pull(IMAGE)
+        assert await images.find(IMAGE) is not None, "a later one asks again"
 
     virtual.run(scenario())
