@@ -98,6 +98,8 @@ class Executor:
     async def _start(self, memory: PodMemory, action: actions.StartContainer) -> None:
         with _counted(memory, action):
             async with self._starts.taken(turns.NEARLY_DONE):
+                if memory.grants.cgroup_is_behind:
+                    await self._follow_grants(memory)
                 started = await to_its_end(self._starter.start(memory, action))
             # A postStart hook takes its own time, and may be cut short.
             await self._starter.after_start(memory, started)
@@ -114,6 +116,16 @@ class Executor:
             await self._cgroups.update_pod(memory.pod)
         except OSError as error:
             raise PodError("ResizeError", f"the cgroup of the Pod cannot be changed: {error}") from error
+
+    async def _follow_grants(self, memory: PodMemory) -> None:
+        """Set the Pod's cgroup for a container that starts anew with other resources, which that has to allow."""
+        try:
+            await self._cgroups.update_pod(memory.pod)
+        except OSError as error:
+            # Another container may still have to shrink; its resize sets the Pod's cgroup again.
+            log.info("the cgroup of pod %s is not changed yet: %s", memory.pod.key, error)
+            return
+        memory.grants.cgroup_is_behind = False
 
     async def _tear_down(self, memory: PodMemory) -> None:
         await self._volumes.tear_down(memory.pod)

@@ -14,6 +14,8 @@ class Grants:
 
     def __init__(self) -> None:
         self.actuated: dict[str, Actuated] = {}
+        self.cgroup_is_behind = False
+        """Whether a container starts with other resources than the Pod's cgroup was set for."""
         self.pending: ResizePending | None = None
         self._granted: dict[str, ResourceRequirements] | None = None
 
@@ -34,4 +36,6 @@ class Grants:
         """A container starts with what the Pod, as granted, says at this moment."""
         own = resize.resources_of(pod).get(container)
         if own is not None:
-            self.actuated[container] = Actuated(own, pod.spec.resources)
+            before, now = self.actuated.get(container), Actuated(own, pod.spec.resources)
+            self.cgroup_is_behind |= before is not None and before != now
+            self.actuated[container] = now

@@ -133,7 +133,10 @@ def _seen(
         last_state = ContainerState(terminated=old.state.terminated)
     else:
         last_state = old.last_state if old is not None else ContainerState()
-    restarts = max(newest.attempt, old.restart_count if old is not None else 0)
+    # One that has not started yet is no restart: it would be counted long before anything of it is seen to run.
+    counted = newest if newest.state is not Seen.CREATED or old is None else predecessor
+    attempts = counted.attempt if counted is not None else 0
+    restarts = max(attempts, old.restart_count if old is not None else 0)
     return ContainerStatus(
         name=container.name,
         ready=False,

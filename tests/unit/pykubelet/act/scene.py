@@ -25,7 +25,7 @@ from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.user_namespaces import UserNamespaces
 from pykubelet.cri.fake import FakeRuntime
-from pykubelet.decide import container_spec, dns, downward, pod_status, security
+from pykubelet.decide import cgroups, container_spec, dns, downward, pod_status, security
 from pykubelet.decide.admission import Rejected
 from pykubelet.decide.image_access import Policy
 from pykubelet.desired.merge import Desired, Source
@@ -59,6 +59,7 @@ class Told:
         self.finished: set[Uid] = set()
         self.prepared: list[Uid] = []
         self.torn_down: list[Uid] = []
+        self.limited: list[int] = []
         self.forgotten: list[Uid] = []
         self.rejection: Rejected | None = None
         self.prepare_takes = 0.0
@@ -107,7 +108,7 @@ class Told:
         return self.parent(pod)
 
     async def update_pod(self, pod: Pod, *, memory: bool = True) -> None:
-        return None
+        self.limited.append(cgroups.of_pod(pod).cpu_quota_us)
 
     async def remove_pod(self, pod: Pod) -> None:
         return None

@@ -14,7 +14,7 @@ from nodekit.objects.node import Node, NodeStatus
 from pykubelet.cri import errors
 from pykubelet.cri.fake import Program
 from pykubelet.decide.admission import Rejected
-from pykubelet.model.container import ResourceRequirements
+from pykubelet.model.container import ResizePolicy, ResourceRequirements
 from pykubelet.model.pod import Pod
 from tests.unit.pykubelet.act.scene import Scene, pod
 
@@ -48,6 +48,28 @@ def test_a_start_is_looked_at_when_it_begins_and_as_each_of_its_calls_has_ended(
             await asyncio.sleep(10)
             assert scene.states() == [("main", 0, "Running")]
             assert scene.told.steps == 3, "bound, with its sandbox, with its container"
+
+    run(scenario())
+
+
+def test_a_container_that_restarts_with_more_than_before_starts_in_a_cgroup_that_lets_it(tmp_path: Path) -> None:
+    def limited(cpu: str) -> Pod:
+        wanted = pod()
+        own = ResourceRequirements(limits={"cpu": cpu, "memory": "64Mi"})
+        policy = (ResizePolicy(resource_name="cpu", restart_policy="RestartContainer"),)
+        one = msgspec.structs.replace(wanted.spec.containers[0], resources=own, resize_policy=policy)
+        return msgspec.structs.replace(wanted, spec=msgspec.structs.replace(wanted.spec, containers=(one,)))
+
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        async with scene.running():
+            scene.want(limited("100m"))
+            await asyncio.sleep(5)
+            assert scene.told.limited == [], "it was made for that"
+            scene.want(limited("200m"))
+            await asyncio.sleep(60)
+            assert scene.states()[-1] == ("main", 1, "Running")
+            assert scene.told.limited == [20_000]
 
     run(scenario())
 

@@ -274,3 +274,15 @@ def test_a_container_stopped_to_start_again_does_not_look_as_if_it_had_ended() -
     assert container.state.waiting is not None
     assert container.last_state.terminated is not None
     assert status.phase == "Running"
+
+
+def test_a_container_that_has_not_started_yet_is_no_restart() -> None:
+    """Who waits for a restart finds when it began, not when the one before it did."""
+    dead = seen("a", EXITED, code=1)
+    before = pod_status.of(state(pod(A), dead), CONTEXT, now=NOW)
+    reported = dataclasses.replace(CONTEXT, previous=before)
+    made = dataclasses.replace(seen("a", ContainerState.CREATED, attempt=1), started_at=0.0)
+    (container,) = pod_status.of(state(pod(A), made, dead), reported, now=NOW).container_statuses
+    assert container.restart_count == 0
+    (container,) = pod_status.of(state(pod(A), seen("a", attempt=1), dead), reported, now=NOW).container_statuses
+    assert container.restart_count == 1
