@@ -172,7 +172,7 @@ PYTEST ?=
 
 .PHONY: vm
 vm: ARGS :=
-vm: deb ## A QEMU guest with cgroup v2 and the systemd driver: kubeadm join, limits, an OOM kill, a Service, a reboot (root, 11 min)
+vm: deb ## A QEMU guest with cgroup v2, the systemd driver, AppArmor, huge pages, NFS and swap: kubeadm join to reboot (root, 19 min)
 	@$(VENV)/bin/pytest -v -x -s tests/vm/test_guest.py $(PYTEST)
 
 .PHONY: e2e-kind

@@ -13,7 +13,7 @@ from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from nodekit.metrics import Metrics
 from pykubelet import KUBERNETES_VERSION, VERSION, meters
-from pykubelet.act import eviction
+from pykubelet.act import eviction, mount
 from pykubelet.act.eviction import Evictions, Eyes, Rules
 from pykubelet.act.pod_cidr import PodCidr
 from pykubelet.act.shutdown import Shutdown
@@ -21,6 +21,7 @@ from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
 from pykubelet.decide import node_resources, pressure, shutdown
 from pykubelet.decide.shutdown import Step
+from pykubelet.errors import StartupError
 from pykubelet.model.machine import Pressure
 from pykubelet.observe import machine
 from pykubelet.observe.logind import Logind, LogindError
@@ -47,8 +48,13 @@ _CGROUP_V1: Final = (
     "cgroup v1 detected. cgroup v1 support is deprecated and will be removed in a future release. Please migrate to "
     "cgroup v2. More information at https://git.k8s.io/enhancements/keps/sig-node/5573-remove-cgroup-v1"
 )
-
-
+_SWAP: Final = (
+    "running with swap on is not supported, please disable swap or set --fail-swap-on flag to false (failSwapOn: false)"
+)
+_SWAPPED_VOLUMES: Final = (
+    "The tmpfs noswap option is not supported. Memory-backed volumes (e.g. secrets, emptyDirs, etc.) might be swapped "
+    "to disk and should no longer be considered secure."
+)
 _LOGIND_AGAIN: Final = 10.0
 """Seconds until logind is looked for again when it cannot be reached."""
 
@@ -76,7 +82,7 @@ class NodeLoop:
         self._runtime = runtime
         self._pods = pods
         self._recorder = recorder
-        self.machine = machine.read()
+        self.machine = pods.machine
         self.facts = NodeFactsGatherer(
             self.health,
             images,
@@ -115,7 +121,7 @@ class NodeLoop:
             seen=pods.view.get,
             clock=clock,
         )
-        self.usage.claims, self.usage.ask_driver = pods.storage.claimed.measurable, pods.storage.filesystem
+        self.usage.mounted, self.usage.ask_driver = pods.storage.measurable, pods.storage.filesystem
         self.csi_node = CSINodeReporter(client, node)
         self.csi_node.drivers, self.csi_node.gone = pods.storage.plugins.nodes, lambda: pods.storage.plugins.gone
         pods.storage.plugins.subscribe(self.csi_node.wake)
@@ -147,8 +153,13 @@ class NodeLoop:
         node.subscribe(self.reporter.node_changed)
 
     async def enforce(self) -> None:
-        """Give the cgroup of all Pods what Pods may have. Raises OSError that names the file."""
+        """Give the cgroup of all Pods what Pods may have. Raises OSError that names the file, and StartupError."""
         settings, groups = self._settings, self._pods.cgroups
+        if machine.is_swapping():
+            if settings.fail_swap_on:
+                raise StartupError(_SWAP)
+            if not mount.can_forbid_swap():
+                self._recorder.of_node(WARNING, "PossibleMemoryBackedVolumesOnDisk", _SWAPPED_VOLUMES)
         await groups.ensure_roots(
             node_resources.enforced(
                 self.machine,

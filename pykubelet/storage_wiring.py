@@ -14,6 +14,7 @@ from pykubelet.act.volumes.csi import CSIVolumes
 from pykubelet.act.volumes.csi_data import CSIData
 from pykubelet.act.volumes.issuers import Issuers
 from pykubelet.act.volumes.kinds import VolumeError
+from pykubelet.act.volumes.nfs import NFS
 from pykubelet.act.volumes.pod_certificates import PodCertificates
 from pykubelet.act.volumes.tokens import Token, Tokens
 from pykubelet.decide import downward, references
@@ -24,7 +25,7 @@ from pykubelet.desired.trust_bundles import TrustBundles
 from pykubelet.model.ids import Uid
 from pykubelet.model.machine import Filesystem
 from pykubelet.model.pod import Pod
-from pykubelet.model.usage import ClaimVolume
+from pykubelet.model.usage import MountedVolume
 from pykubelet.observe.plugins import Plugins
 from pykubelet.options import Options
 from pykubelet.report.events import Recorder
@@ -63,11 +64,16 @@ class Storage:
         parts = (self.plugins, self.csi_drivers)
         self.csi = CSIVolumes(client, data, parts=parts, tokens=tokens, node=options.node_name)
         self.claimed = Claimed(client, self.csi, now=now)
-        storage = standard.Storage(self.claimed, self.csi)
+        self._nfs = NFS()
+        storage = standard.Storage(self.claimed, self.csi, self._nfs)
         kinds = standard.kinds(referenced, issuers, storage=storage, facts=facts, memory_allocatable=memory)
         self.volumes = VolumeManager(files, kinds, csi=self.csi, issuers=issuers, recorder=events)
 
-    async def filesystem(self, volume: ClaimVolume) -> Filesystem | None:
+    def measurable(self, uid: Uid) -> tuple[MountedVolume, ...]:
+        """The volumes of a Pod that are filesystems of their own, of which it can be told how full they are."""
+        return (*self.claimed.measurable(uid), *self._nfs.measurable(uid))
+
+    async def filesystem(self, volume: MountedVolume) -> Filesystem | None:
         """How full a storage driver's volume is; None if it is not known."""
         try:
             return await self.csi.filesystem(volume)

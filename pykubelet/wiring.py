@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +56,7 @@ from pykubelet.desired.services import Services
 from pykubelet.desired.static_pods import StaticPods
 from pykubelet.device_wiring import DeviceLoop
 from pykubelet.model.ids import Uid
+from pykubelet.model.machine import Machine
 from pykubelet.model.observed import PodRuntime, RuntimeHandler
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import DNSConfig
@@ -125,6 +125,7 @@ class PodLoop:
         self.reporter = Reporter(client, self.api_pods, self.mirrors, clock=clock)
         self.api_pods.last_status = self.reporter.last
         self.reporter.on_publish.append(lambda *_: self.api_pods.status_changed())
+        self.machine = machine.read()
         cgroup_files = CgroupFiles()
         self.cgroups = Cgroups(
             settings.cgroup_root or "/",
@@ -133,9 +134,9 @@ class PodLoop:
             slices=SystemdSlices(unified=cgroup_files.unified) if settings.cgroup_driver == "systemd" else None,
             pids_limit=max(settings.pod_pids_limit, 0),
             enforce_cpu_quota=settings.cpu_cfs_quota,
+            page_sizes=self.machine.huge_pages,
         )
         files = PodFiles(options.root, cluster_domain=settings.cluster_domain)
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         self.storage = Storage(
             client,
             options,
@@ -144,7 +145,7 @@ class PodLoop:
             facts=self._facts,
             wake=self._content_changed,
             changed=self._contents_changed,
-            memory=memory,
+            memory=self.machine.memory,
             known=known,
         )
         volumes = self.storage.volumes
@@ -172,12 +173,9 @@ class PodLoop:
         self.images = images = ImageActions(
             Images(image_service, at_once=at_once), events, credentials=credentials.get, pulled=self.pulled_images
         )
-        unified = cgroups.unified_files(single_process_oom_kill=settings.single_process_oom_kill)
         facts = container_spec.NodeFacts(
-            memory_capacity=memory,
+            _limits(settings, self.machine, unified=self.cgroups.unified),
             security=security.Node(settings.seccomp_default, str(options.root / "seccomp"), machine.thermal_paths()),
-            enforce_cpu_quota=settings.cpu_cfs_quota,
-            unified=unified if self.cgroups.unified else None,
         )
         sandboxes = Sandboxes(runtime, self.cgroups, events, place=place)
         reach = Reach(view=self.view, recorder=events, clock=clock, host_ips=options.node_ips, log_links=LOG_LINKS)
@@ -397,6 +395,17 @@ def _access_policy(settings: Settings) -> image_access.Policy:
         return image_access.Policy("NeverVerify")
     return image_access.Policy(
         settings.image_pull_credentials_verification_policy, settings.preloaded_images_verification_allowlist
+    )
+
+
+def _limits(settings: Settings, of: Machine, *, unified: bool) -> cgroups.Machine:
+    swap = cgroups.Swap(of.swap if settings.memory_swap.swap_behavior == "LimitedSwap" else 0)
+    return cgroups.Machine(
+        of.memory,
+        enforce_cpu_quota=settings.cpu_cfs_quota,
+        unified=cgroups.unified_files(single_process_oom_kill=settings.single_process_oom_kill) if unified else None,
+        page_sizes=of.huge_pages,
+        swap=swap if machine.can_limit_swap() else None,
     )
 
 

@@ -135,7 +135,9 @@ def _legacy(values: Values) -> Iterable[tuple[str, str, str]]:
     if values.pids_limit:
         yield "pids", "pids.max", str(values.pids_limit)
     for page in values.hugepages:
-        yield "hugetlb", f"hugetlb.{page.page_size}.limit_in_bytes", str(page.limit)
+        # What is used, and what is reserved for use already.
+        for file in ("limit_in_bytes", "rsvd.limit_in_bytes"):
+            yield "hugetlb", f"hugetlb.{page.page_size}.{file}", str(page.limit)
 
 
 def _unified(values: Values) -> Iterable[tuple[str, str, str]]:
@@ -148,7 +150,8 @@ def _unified(values: Values) -> Iterable[tuple[str, str, str]]:
     if values.pids_limit:
         yield "", "pids.max", str(values.pids_limit)
     for page in values.hugepages:
-        yield "", f"hugetlb.{page.page_size}.max", str(page.limit)
+        for file in ("max", "rsvd.max"):
+            yield "", f"hugetlb.{page.page_size}.{file}", str(page.limit)
 
 
 def _v1_hierarchies(mount: Path) -> set[Path]:

@@ -4,7 +4,7 @@ Source: pkg/kubelet/cm (pod_container_manager_linux.go, qos_container_manager_li
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 from pykubelet import meters
@@ -29,7 +29,7 @@ class Cgroups:
     """`root` is the node's cgroupRoot (`/` or `/dev-n1`); everything stands below `<root>/kubepods`.
 
     With `slices` (the systemd driver) each cgroup is a slice: `/kubepods.slice/kubepods-burstable.slice/...`.
-    `running()` are the Pods that ran before us.
+    `running()` are the Pods that ran before us. `page_sizes`: the huge pages of the machine, in bytes.
     """
 
     def __init__(
@@ -41,12 +41,14 @@ class Cgroups:
         running: Callable[[], Iterable[Pod]] = tuple,
         pids_limit: int = 0,
         enforce_cpu_quota: bool = True,
+        page_sizes: Collection[int] = (),
     ) -> None:
         self._root = root
         self._files = files
         self._slices = slices
         self._pids_limit = pids_limit
         self._enforce_cpu_quota = enforce_cpu_quota
+        self._page_sizes = page_sizes
         self._running = running
         self._burstable: dict[Uid, int] | None = None
         self.unified = files.unified
@@ -80,7 +82,9 @@ class Cgroups:
             await self._update(pod, memory=memory)
 
     async def _update(self, pod: Pod, *, memory: bool) -> None:
-        values = cgroups.of_pod(pod, pids_limit=self._pids_limit, enforce_cpu_quota=self._enforce_cpu_quota)
+        values = cgroups.of_pod(
+            pod, pids_limit=self._pids_limit, enforce_cpu_quota=self._enforce_cpu_quota, page_sizes=self._page_sizes
+        )
         values = values if memory else dataclasses.replace(values, memory_limit=0)
         await self._have(cgroups.pod_path(self._root, pod), values)
         await self.weigh((pod,))

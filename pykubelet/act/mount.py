@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import platform
+import re
 from pathlib import Path
 
 BIND, REMOUNT, RDONLY = 0x1000, 0x20, 0x1
@@ -10,8 +12,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def tmpfs(target: Path, *, options: str = "") -> None:
-    """Mount a tmpfs, with options such as `size=65536,mode=0777`. OSError when the kernel refuses."""
-    _mount("tmpfs", target, "tmpfs", 0, options)
+    """Mount a tmpfs that is never swapped out if the kernel can have that, with options such as `size=65536`.
+
+    OSError when the kernel refuses.
+    """
+    _mount("tmpfs", target, "tmpfs", 0, ",".join(filter(None, (options, "noswap" if can_forbid_swap() else ""))))
+
+
+def can_forbid_swap() -> bool:
+    """Whether a tmpfs may be told not to swap. Source: IsTmpfsNoswapOptionSupported in K/pkg/kubelet/util/swap."""
+    version = re.match(r"(\d+)\.(\d+)", platform.release())
+    if version is None or (int(version[1]), int(version[2])) < (6, 4):
+        return False
+    return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 
 def huge_pages(target: Path, *, page_size: int) -> None:

@@ -117,10 +117,4 @@ class ContainerStopper:
 
 
 def _resources(pod: Pod, container: Container, node: container_spec.NodeFacts) -> LinuxResources:
-    return cgroups.of_container(
-        pod,
-        container,
-        memory_capacity=node.memory_capacity,
-        enforce_cpu_quota=node.enforce_cpu_quota,
-        unified=node.unified,
-    )
+    return cgroups.of_container(pod, container, node.machine)

@@ -56,7 +56,6 @@ NO_EFFECT: Final[dict[str, str]] = {
     "make_iptables_util_chains": _IPTABLES,
     "iptables_masquerade_bit": _IPTABLES,
     "iptables_drop_bit": _IPTABLES,
-    "memory_swap": "Pods do not swap",
     "volume_plugin_dir": "there are no FlexVolume plugins",
     "show_hidden_metrics_for_version": "no metrics are hidden",
     "enable_system_log_query": "the machine's logs are not queried",

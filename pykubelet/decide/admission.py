@@ -12,7 +12,7 @@ import msgspec
 from nodekit.objects import quantity
 from nodekit.objects.node import Node
 from nodekit.objects.quantity import Quantity
-from pykubelet.decide import node_affinity, resources, tolerations
+from pykubelet.decide import node_affinity, resources, security, tolerations
 from pykubelet.model.pod import Pod
 
 _OS_LABEL = "kubernetes.io/os"
@@ -52,10 +52,8 @@ def confinement(pod: Pod, *, apparmor: bool) -> Rejected | None:
     """
     if apparmor:
         return None
-    of_pod = pod.spec.security_context.app_armor_profile
     for container in (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers):
-        own = container.security_context.app_armor_profile if container.security_context else None
-        profile = own or of_pod
+        profile = security.apparmor_of(pod, container)
         if profile is not None and profile.type != "Unconfined":
             return Rejected("AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host")
     return None

@@ -5,10 +5,12 @@ Names are paths below a hierarchy's root. Source: pkg/kubelet/cm (helpers_linux.
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
-from pykubelet.decide import qos, resources
+from nodekit.objects import quantity
+from nodekit.objects.quantity import Quantity
+from pykubelet.decide import critical, qos, resources
 from pykubelet.model.container import Container
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import HugepageLimit, LinuxResources
@@ -26,6 +28,27 @@ def unified_files(*, single_process_oom_kill: bool | None) -> Mapping[str, str]:
     # What a kubelet with memory throttling set before must not stay.
     files = {"memory.high": "max"}
     return files if single_process_oom_kill else {**files, "memory.oom.group": "1"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Swap:
+    """Of a kernel that can keep containers from swapping. `for_pods`: bytes that Burstable Pods share; 0 is none."""
+
+    for_pods: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Machine:
+    """What the values of containers depend on beside their Pod; sizes in bytes.
+
+    `page_sizes`: the huge pages that the kernel knows. `swap`: None if it cannot limit swap.
+    """
+
+    memory: int
+    enforce_cpu_quota: bool = True
+    unified: UnifiedFiles = None
+    page_sizes: Collection[int] = ()
+    swap: Swap | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,21 +116,26 @@ def uid_of(name: str) -> str | None:
     return name.removeprefix("pod") if name.startswith("pod") else None
 
 
-def of_pod(pod: Pod, *, pids_limit: int = 0, enforce_cpu_quota: bool = True) -> Values:
-    """A Pod's cgroup: a limit counts only if every container has one."""
+def of_pod(
+    pod: Pod, *, pids_limit: int = 0, enforce_cpu_quota: bool = True, page_sizes: Collection[int] = ()
+) -> Values:
+    """A Pod's cgroup: a limit counts only if every container has one. `page_sizes` as `Machine` has them."""
     requests, limits = resources.pod_requests(pod), resources.pod_limits(pod)
     containers = (*pod.spec.init_containers, *pod.spec.containers)
     cpu, memory = (_limited(pod, containers, name) for name in (resources.CPU, resources.MEMORY))
     class_ = qos.of(pod)
     request = requests.get(resources.CPU, resources.ZERO).milli
-    values = Values(cpu_shares=_MIN_SHARES if class_ == qos.BEST_EFFORT else shares(request), pids_limit=pids_limit)
+    values = Values(
+        cpu_shares=_MIN_SHARES if class_ == qos.BEST_EFFORT else shares(request),
+        pids_limit=pids_limit,
+        hugepages=hugepage_limits(limits, page_sizes),
+    )
     if class_ == qos.BEST_EFFORT:
         return values
     return dataclasses.replace(
         values,
         cpu_quota_us=quota(limits[resources.CPU].milli) if cpu and enforce_cpu_quota else 0,
         memory_limit=limits[resources.MEMORY].value if memory else 0,
-        hugepages=hugepage_limits({name: str(limit) for name, limit in limits.items()}),
     )
 
 
@@ -116,42 +144,52 @@ def requested_cpu(pod: Pod) -> int:
     return resources.pod_requests(pod).get(resources.CPU, resources.ZERO).milli
 
 
-def of_container(
-    pod: Pod,
-    container: Container,
-    *,
-    memory_capacity: int,
-    enforce_cpu_quota: bool = True,
-    unified: UnifiedFiles = None,
-) -> LinuxResources:
-    """The values the runtime sets on one container. `unified`: the node has cgroup v2. `memory_capacity` in bytes."""
+def of_container(pod: Pod, container: Container, machine: Machine) -> LinuxResources:
+    """The values the runtime sets on one container."""
     requests, limits = resources.amounts(container.resources.requests), resources.amounts(container.resources.limits)
     whole = resources.amounts(pod.spec.resources.limits) if pod.spec.resources else {}
     limit = limits.get(resources.CPU, resources.ZERO) or whole.get(resources.CPU, resources.ZERO)
     request = requests.get(resources.CPU, limit)
     memory = limits.get(resources.MEMORY, resources.ZERO) or whole.get(resources.MEMORY, resources.ZERO)
+    unified, swap_limit = machine.unified or {}, 0
+    if machine.swap is not None and machine.unified is not None:
+        unified = {**unified, "memory.swap.max": str(_swap(pod, container, machine, machine.swap))}
+    elif machine.swap is not None:
+        swap_limit = memory.value  # of memory and swap together
     return LinuxResources(
-        cpu_period=PERIOD_US if enforce_cpu_quota else 0,
-        cpu_quota=quota(limit.milli) if enforce_cpu_quota else 0,
+        cpu_period=PERIOD_US if machine.enforce_cpu_quota else 0,
+        cpu_quota=quota(limit.milli) if machine.enforce_cpu_quota else 0,
         cpu_shares=shares(request.milli),
         memory_limit=memory.value,
-        # Swap is off unless asked for: memory and swap together get no more than memory.
-        memory_swap_limit=memory.value if unified is not None else 0,
-        oom_score_adj=qos.oom_score_adj(pod, container, memory_capacity=memory_capacity),
-        hugepage_limits=hugepage_limits(container.resources.limits),
-        unified=unified or {},
+        memory_swap_limit=swap_limit,
+        oom_score_adj=qos.oom_score_adj(pod, container, memory_capacity=machine.memory),
+        hugepage_limits=hugepage_limits({**whole, **limits}, machine.page_sizes),
+        unified=unified,
     )
 
 
-def hugepage_limits(limits: dict[str, str]) -> tuple[HugepageLimit, ...]:
-    """Limits by page size, named as the cgroup files are: `2MB`, `1GB`."""
-    found = []
-    for name, amount in resources.amounts(limits).items():
-        if name.startswith(resources.HUGEPAGES):
-            size = resources.amounts({"size": name.removeprefix(resources.HUGEPAGES)}).get("size")
-            if size is not None:
-                found.append(HugepageLimit(page_size=_page_size(size.value), limit=amount.value))
-    return tuple(found)
+def _swap(pod: Pod, container: Container, machine: Machine, swap: Swap) -> int:
+    """How much a container may swap, in bytes: its share of memory, of the swap that there is.
+
+    Nothing for what must answer at once: critical Pods, other classes than Burstable, memory that is asked for in full.
+    Source: GetContainerSwapBehavior and calcSwapForBurstablePods in kuberuntime_container_linux.go.
+    """
+    limits = resources.amounts(container.resources.limits)
+    limit = limits.get(resources.MEMORY, resources.ZERO).value
+    request = {**limits, **resources.amounts(container.resources.requests)}.get(resources.MEMORY, resources.ZERO).value
+    if critical.is_critical(pod) or qos.of(pod) != qos.BURSTABLE or request == limit or request > machine.memory:
+        return 0
+    return int(request / machine.memory * swap.for_pods)
+
+
+def hugepage_limits(limits: Mapping[str, Quantity], page_sizes: Collection[int]) -> tuple[HugepageLimit, ...]:
+    """Limits by page size, named as the cgroup files are: `2MB`, `1GB`. Those that are not asked for are 0: none."""
+    asked = {
+        quantity.parse(name.removeprefix(resources.HUGEPAGES)).value: amount.value
+        for name, amount in limits.items()
+        if name.startswith(resources.HUGEPAGES)
+    }
+    return tuple(HugepageLimit(page_size=_page_size(size), limit=asked.get(size, 0)) for size in sorted(page_sizes))
 
 
 def _page_size(size: int) -> str:

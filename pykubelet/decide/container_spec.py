@@ -14,12 +14,10 @@ from pykubelet.model.pod import Pod
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """The node's share: memory in bytes, whether CPU limits are enforced, files of cgroup v2, security."""
+    """The node's share: what resources depend on, and security."""
 
-    memory_capacity: int
+    machine: cgroups.Machine
     security: security.Node
-    enforce_cpu_quota: bool = True
-    unified: cgroups.UnifiedFiles = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,13 +60,7 @@ def of(pod: Pod, container: Container, given: Given, node: NodeFacts) -> cri.Con
         stdin=container.stdin,
         stdin_once=container.stdin_once,
         tty=container.tty,
-        resources=cgroups.of_container(
-            pod,
-            container,
-            memory_capacity=node.memory_capacity,
-            enforce_cpu_quota=node.enforce_cpu_quota,
-            unified=node.unified,
-        ),
+        resources=cgroups.of_container(pod, container, node.machine),
         security=security.of_container(pod, container, namespaces, image_user=given.image_user, node=node.security),
         stop_signal=(container.lifecycle.stop_signal or "") if container.lifecycle else "",
     )

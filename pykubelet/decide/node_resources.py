@@ -65,7 +65,10 @@ def enforced(machine: Machine, *, for_agents: tuple[Mapping[str, Quantity], ...]
     whole = capacity(machine, storage=None, max_pods=0)
     left = allocatable(whole, reserved(whole, for_agents=for_agents, eviction={})) if limited else whole
     return cgroups.Values(
-        cpu_shares=cgroups.shares(left[CPU].milli), memory_limit=left[MEMORY].value, pids_limit=machine.max_pids
+        cpu_shares=cgroups.shares(left[CPU].milli),
+        memory_limit=left[MEMORY].value,
+        pids_limit=machine.max_pids,
+        hugepages=cgroups.hugepage_limits(left, machine.huge_pages),
     )
 
 

@@ -28,6 +28,8 @@ MASKED_PATHS: Final = (
     "/sys/firmware",
     "/sys/devices/virtual/powercap",
 )
+_APPARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
+_APPARMOR_TYPES: Final = {"runtime/default": "RuntimeDefault", "unconfined": "Unconfined"}
 READONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -111,7 +113,7 @@ def of_container(
         masked_paths=() if unmasked else (*MASKED_PATHS, *node.masked_paths),
         readonly_paths=() if unmasked else READONLY_PATHS,
         seccomp=_seccomp(own.seccomp_profile or whole.seccomp_profile, node),
-        apparmor=_apparmor(own.app_armor_profile or whole.app_armor_profile),
+        apparmor=_apparmor(apparmor_of(pod, container)),
     )
 
 
@@ -140,6 +142,22 @@ def _seccomp(profile: api.SecurityProfile | None, node: Node) -> cri.SecurityPro
             raise ConfigError("localhostProfile must be set if seccompProfile type is Localhost.")
         return cri.SecurityProfile(cri.ProfileType.LOCALHOST, f"{node.seccomp_root}/{profile.localhost_profile}")
     return cri.SecurityProfile(cri.ProfileType(profile.type))
+
+
+def apparmor_of(pod: Pod, container: api.Container) -> api.SecurityProfile | None:
+    """The profile that a container shall have; a static Pod may name it in an annotation, as all Pods once did.
+
+    Source: GetProfile in K/pkg/security/apparmor.
+    """
+    own = container.security_context
+    if own is not None and own.app_armor_profile is not None:
+        return own.app_armor_profile
+    noted = pod.metadata.annotations.get(f"{_APPARMOR}{container.name}", "")
+    if noted in _APPARMOR_TYPES:
+        return api.SecurityProfile(type=_APPARMOR_TYPES[noted])
+    if noted.startswith("localhost/"):
+        return api.SecurityProfile(type="Localhost", localhost_profile=noted.removeprefix("localhost/"))
+    return pod.spec.security_context.app_armor_profile
 
 
 def _apparmor(profile: api.SecurityProfile | None) -> cri.SecurityProfile | None:

@@ -28,15 +28,15 @@ class PodUsage:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ClaimVolume:
-    """A claim's volume that a Pod has: the Pod's name for it, the claim's, and the folder that containers get.
+class MountedVolume:
+    """A volume that is mounted for a Pod alone: the Pod's name for it, and the folder that containers get.
 
-    `driver` and `handle` are set if it is a storage driver's.
+    `claim` is the name of the claim that it came by, if any; `driver` and `handle` are set if it is a storage driver's.
     """
 
     name: str
     namespace: str
-    claim: str
     folder: str
+    claim: str = ""
     driver: str = ""
     handle: str = ""

@@ -10,10 +10,11 @@ from pykubelet import meters
 from pykubelet.decide.summary import Files, VolumeSize
 from pykubelet.model.ids import Uid
 from pykubelet.model.machine import Filesystem
-from pykubelet.model.usage import ClaimVolume
+from pykubelet.model.usage import MountedVolume
 from pykubelet.observe import machine
 
 _BLOCK: Final = 512
+_NFS: Final = "kubernetes.io~nfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,17 @@ def of_folder(top: str | os.PathLike[str]) -> Taken:
     return Taken(used, inodes)
 
 
-def of_pod(uid: Uid, *, root: Path, logs: Path, claims: Collection[ClaimVolume] = ()) -> Files:
+def of_pod(uid: Uid, *, root: Path, logs: Path, mounted: Collection[MountedVolume] = ()) -> Files:
     """What a Pod's files take. `root` is the kubelet's folder, `logs` the Pod's own log folder.
 
-    Volumes of claims lie elsewhere, and have the names of their persistent volumes here: they are left out.
+    What is `mounted` lies elsewhere, and claims' volumes have other names here: all that is left out. So is every
+    folder of an NFS server, whoever mounted it: one that is away would not even tell what the folder is.
     """
-    foreign = {Path(one.folder) for one in claims} | {Path(one.folder).parent for one in claims}
+    foreign = {Path(one.folder) for one in mounted} | {Path(one.folder).parent for one in mounted}
     device = _device(root)
     volumes = {}
     for folder in (root / "pods" / uid / "volumes").glob("kubernetes.io~*/*"):
-        if folder in foreign:
+        if folder in foreign or folder.parent.name == _NFS:
             continue
         own = None
         if _device(folder) != device:
@@ -75,12 +77,13 @@ def of_pod(uid: Uid, *, root: Path, logs: Path, claims: Collection[ClaimVolume] 
     return Files({name: (taken.used, taken.inodes) for name, taken in sizes.items()}, volumes)
 
 
-def of_claim(volume: ClaimVolume, disk: Filesystem) -> VolumeSize:
-    """A claim's volume, which has this filesystem to itself."""
-    return VolumeSize(disk.used, disk.inodes - disk.inodes_free, disk, (volume.namespace, volume.claim))
+def of_mount(volume: MountedVolume, disk: Filesystem) -> VolumeSize:
+    """A mounted volume, which has this filesystem to itself."""
+    claim = (volume.namespace, volume.claim) if volume.claim else None
+    return VolumeSize(disk.used, disk.inodes - disk.inodes_free, disk, claim)
 
 
-def of_mounted(volume: ClaimVolume) -> Filesystem | None:
+def of_mounted(volume: MountedVolume) -> Filesystem | None:
     """The filesystem of a volume that is mounted by the kernel alone; None if it is gone."""
     with meters.volume_sizing.labels("statfs").time():
         return _filesystem(Path(volume.folder))

@@ -45,8 +45,24 @@ def read(root: Path = Path("/")) -> Machine:
 
 
 def has_apparmor(root: Path = Path("/")) -> bool:
-    """Whether the kernel confines processes by AppArmor profiles."""
-    return _first(root, "sys/module/apparmor/parameters/enabled").startswith("Y")
+    """Whether the kernel confines processes by AppArmor profiles, and lets us see which it has."""
+    profiles = root / "sys/kernel/security/apparmor"
+    return profiles.exists() and _first(root, "sys/module/apparmor/parameters/enabled").startswith("Y")
+
+
+def is_swapping(root: Path = Path("/")) -> bool:
+    """Whether any swap is on; it may be full, or of no size. Source: K/pkg/kubelet/util/swap."""
+    return len(_first(root, "proc/swaps").splitlines()) > 1
+
+
+def can_limit_swap(root: Path = Path("/")) -> bool:
+    """Whether the kernel keeps cgroups from swapping. Source: checkSwapControllerAvailability in K."""
+    cgroups = root / "sys/fs/cgroup"
+    if not (cgroups / "cgroup.controllers").exists():
+        return (cgroups / "memory/memory.memsw.limit_in_bytes").exists()
+    # The root of the tree has no limits, so the agent's own cgroup is looked at.
+    own = _first(root, "proc/self/cgroup").rpartition("0::")[2]
+    return (cgroups / own.lstrip("/") / "memory.swap.max").exists()
 
 
 def thermal_paths(root: Path = Path("/")) -> tuple[str, ...]:

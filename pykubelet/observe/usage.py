@@ -17,7 +17,7 @@ from pykubelet.model import observed, stats
 from pykubelet.model import summary as told
 from pykubelet.model.ids import Uid
 from pykubelet.model.machine import Filesystem, Machine
-from pykubelet.model.usage import ClaimVolume, PodUsage
+from pykubelet.model.usage import MountedVolume, PodUsage
 from pykubelet.observe import cgroup_usage, disk_usage, machine, node_usage
 
 _FRESH: Final = 1.0
@@ -25,7 +25,7 @@ _FRESH: Final = 1.0
 _FILES_FRESH: Final = 60.0
 """Seconds for which the size of files is believed: finding it out walks through every folder."""
 _PATIENCE: Final = 1.0
-"""Seconds that a claim's volume may take: decisions about eviction wait for the answer too."""
+"""Seconds that a mounted volume may take: decisions about eviction wait for the answer too."""
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,10 @@ class Usage:
         self._files: dict[Uid, tuple[float, decided.Files]] = {}
         self._last: tuple[float, told.Summary] | None = None
         self._asking = asyncio.Lock()
-        self.claims: Callable[[Uid], tuple[ClaimVolume, ...]] = lambda uid: ()
-        """The volumes of claims that a Pod has."""
-        self.ask_driver: Callable[[ClaimVolume], Awaitable[Filesystem | None]] = _nobody
+        self._unanswered: set[str] = set()
+        self.mounted: Callable[[Uid], tuple[MountedVolume, ...]] = lambda uid: ()
+        """The volumes of a Pod that are filesystems of their own."""
+        self.ask_driver: Callable[[MountedVolume], Awaitable[Filesystem | None]] = _nobody
         """Asks a storage driver how full a volume is; None if it does not tell."""
         self.identities = stats.Identities()
         """Of what was in the last answer."""
@@ -140,33 +141,42 @@ class Usage:
         now = self._clock.monotonic()
         stale = [one for one in running if now - self._files.get(one.uid, (-_FILES_FRESH, None))[0] >= _FILES_FRESH]
         sizes = await asyncio.to_thread(lambda: [self._of_files(one) for one in stale]) if stale else []
-        claims = await asyncio.gather(*(self._of_claims(one.uid) for one in stale))
+        mounts = await asyncio.gather(*(self._of_mounts(one.uid) for one in stale))
         sizes = [
             dataclasses.replace(size, volumes={**size.volumes, **more})
-            for size, more in zip(sizes, claims, strict=True)
+            for size, more in zip(sizes, mounts, strict=True)
         ]
         kept = {one.uid: self._files[one.uid] for one in running if one.uid in self._files}
         self._files = {**kept, **{one.uid: (now, size) for one, size in zip(stale, sizes, strict=True)}}
 
     def _of_files(self, one: stats.SandboxStats) -> decided.Files:
         logs = self._place.logs / f"{one.namespace}_{one.name}_{one.uid}"
-        return disk_usage.of_pod(one.uid, root=self._place.root, logs=logs, claims=self.claims(one.uid))
+        return disk_usage.of_pod(one.uid, root=self._place.root, logs=logs, mounted=self.mounted(one.uid))
 
-    async def _of_claims(self, uid: Uid) -> dict[str, decided.VolumeSize]:
-        volumes = self.claims(uid)
-        disks = await asyncio.gather(*(self._of_claim(one) for one in volumes))
+    async def _of_mounts(self, uid: Uid) -> dict[str, decided.VolumeSize]:
+        volumes = self.mounted(uid)
+        disks = await asyncio.gather(*(self._of_mount(one) for one in volumes))
         found = zip(volumes, disks, strict=True)
-        return {one.name: disk_usage.of_claim(one, disk) for one, disk in found if disk is not None}
+        return {one.name: disk_usage.of_mount(one, disk) for one, disk in found if disk is not None}
 
-    async def _of_claim(self, volume: ClaimVolume) -> Filesystem | None:
+    async def _of_mount(self, volume: MountedVolume) -> Filesystem | None:
         try:
             async with asyncio.timeout(_PATIENCE):
                 if volume.driver:
                     return await self.ask_driver(volume)
-                return await asyncio.to_thread(disk_usage.of_mounted, volume)
+                return await self._of_mounted(volume)
         except TimeoutError:
-            log.warning("how full the volume of claim %s/%s is was not told in time", volume.namespace, volume.claim)
+            log.warning("how full the volume at %s is was not told in time", volume.folder)
             return None
+
+    async def _of_mounted(self, volume: MountedVolume) -> Filesystem | None:
+        # A thread that asks a server which is away stays until that is back: one a volume must do.
+        if volume.folder in self._unanswered:
+            return None
+        self._unanswered.add(volume.folder)
+        asking = asyncio.ensure_future(asyncio.to_thread(disk_usage.of_mounted, volume))
+        asking.add_done_callback(lambda _: self._unanswered.discard(volume.folder))
+        return await asyncio.shield(asking)
 
     def _node(self, disks: decided.Disks, image_use: observed.FilesystemUsage | None) -> told.NodeStats:
         usage, capacity = node_usage.machine_memory(self._machine)
@@ -213,7 +223,7 @@ class Usage:
         )
 
 
-async def _nobody(volume: ClaimVolume) -> Filesystem | None:
+async def _nobody(volume: MountedVolume) -> Filesystem | None:
     return None
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from devcluster import oci
 from devcluster.progress import Reporter
-from tests.machines import ground
+from tests.machines import ground, pages
+from tests.machines.cluster import Cluster
 from tests.machines.conftest import cluster as cluster
 from tests.machines.conftest import lab as lab
 from tests.machines.conftest import package as package
@@ -38,3 +39,13 @@ def guest(lab: Lab, package: Path) -> Iterator[Guest]:
         yield one
     finally:
         one.down()
+
+
+@pytest.fixture(scope="session")
+def joined(guest: Guest, cluster: Cluster) -> Guest:
+    """A node of the cluster, made one as docs/kubeadm.md says if it is none yet."""
+    if guest not in cluster.nodes:
+        for block in pages.section("install.md", "Install"):
+            guest.run(block.commands)
+        cluster.join(guest, cgroup_v1=False)
+    return guest

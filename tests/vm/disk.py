@@ -24,9 +24,10 @@ NEEDED: Final = {
     "ssh": "openssh-client",
     "busybox": "busybox-static",
 }
-PACKAGES: Final = ("openssh-server", "linux-image-cloud-amd64")
+PACKAGES: Final = ("openssh-server", "linux-image-cloud-amd64", "apparmor", "nfs-kernel-server")
 NAME: Final = "v1"
 IMAGE: Final = "localhost/busybox:static"
+_APPLETS: Final = ("sh", "cat", "dd", "fallocate", "hostname", "httpd", "mkdir", "seq", "sleep", "touch", "xargs")
 ADDRESS: Final = f"{NETWORK}.110"
 # The root is made for machines that share the kernel of this host: there systemd must not look for devices.
 _UNMASKED: Final = "systemd-udevd systemd-udev-trigger systemd-networkd-wait-online"
@@ -43,12 +44,20 @@ _FILES: Final = {
         f"[Match]\nName=eth0\n[Network]\nAddress={ADDRESS}/24\nGateway={NETWORK}.1\nLinkLocalAddressing=no\n"
     ),
     **INITRAMFS,
+    # A server that comes back waits this long for those who knew it: the least there is, the default is 90 s.
+    "etc/nfs.conf.d/guest.conf": "[nfsd]\nvers3=n\ngrace-time=10\nlease-time=10\nthreads=2\n",
 }
 BOOTS: Final = f"""
 systemctl unmask {_UNMASKED}
 systemctl enable systemd-networkd
 systemctl mask serial-getty@ttyS0
 update-initramfs -u -k all
+"""
+# containerd leaves huge pages alone unless told otherwise; NFS servers are started by the cases that need them.
+_SCRIPT: Final = f"""
+sed -i 's/^ *restrict_oom_score_adj.*/&\\ndisable_hugetlb_controller = false/' /etc/containerd/config.toml
+systemctl disable nfs-server nfs-blkmap rpcbind rpcbind.socket
+{BOOTS}
 """
 
 
@@ -78,7 +87,7 @@ class Disk:
 def obtain(report: Reporter) -> Disk:
     """That of the guest that the tests start themselves."""
     packages.ensure(NEEDED, report)
-    return made("guest-disk", roots.with_packages("guest", PACKAGES, report, node=True), _FILES, BOOTS, report)
+    return made("guest-disk", roots.with_packages("guest", PACKAGES, report, node=True), _FILES, _SCRIPT, report)
 
 
 def made(name: str, base: Path, files: Mapping[str, str], script: str, report: Reporter) -> Disk:
@@ -118,7 +127,7 @@ def _make(part: Disk, base: Path, files: Mapping[str, str], script: str) -> None
 def image(folder: Path) -> oci.Store:
     """A store of one image, for the guest's Pods: emulation takes a minute to unpack those of the e2e tests."""
     store = oci.Store(folder)
-    links = {f"bin/{name}": "busybox" for name in ("sh", "cat", "dd", "hostname", "httpd", "mkdir", "sleep")}
+    links = {f"bin/{name}": "busybox" for name in _APPLETS}
     program = Path(shutil.which("busybox") or "").resolve()
     store.add_image([IMAGE], {}, [store.add_layer(oci.Tree({"bin/busybox": program}, links))])
     return store

@@ -14,7 +14,10 @@ from tests.machines.machine import INSIDE, Computer, entering
 from tests.vm import disk
 from tests.vm.disk import Disk
 
-_KERNEL: Final = "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=yes mitigations=off net.ifnames=0"
+_KERNEL: Final = (
+    "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=yes mitigations=off net.ifnames=0 "
+    "apparmor=1 security=apparmor hugepages=16"
+)
 _TAP: Final = f"tap-{disk.NAME}"
 
 

@@ -11,7 +11,7 @@ from nodekit.kube.client import Client
 from nodekit.objects import quantity
 from nodekit.objects.meta import Key
 from pykubelet.act import mount
-from pykubelet.act.volumes import ownership
+from pykubelet.act.volumes import nfs, ownership
 from pykubelet.act.volumes.csi import CSIVolumes, Wanted
 from pykubelet.act.volumes.kinds import Slot, Stateless, VolumeError
 from pykubelet.decide import csi
@@ -26,8 +26,8 @@ from pykubelet.model.storage import (
     PersistentVolumeClaim,
     SecretReference,
 )
-from pykubelet.model.usage import ClaimVolume
-from pykubelet.model.volume import NFSSource, Volume
+from pykubelet.model.usage import MountedVolume
+from pykubelet.model.volume import Volume
 
 _PERIOD = 60.0
 _STORAGE = "storage"
@@ -78,7 +78,7 @@ class Claimed:
         self._volumes = volumes
         self._now = now
         self._paths: dict[tuple[Uid, str], Path] = {}
-        self._measurable: dict[tuple[Uid, str], ClaimVolume] = {}
+        self._measurable: dict[tuple[Uid, str], MountedVolume] = {}
         self._plugins: dict[tuple[Uid, str], str] = {}
         self._look_at: dict[Uid, float] = {}
 
@@ -94,11 +94,14 @@ class Claimed:
         self._plugins[slot.pod.uid, slot.volume.name] = _plugin(volume)
         source = slot.volume.persistent_volume_claim
         read_only = source is not None and source.read_only
-        path = await self._have(slot, volume, read_only=read_only)
+        try:
+            path = await self._have(slot, volume, read_only=read_only)
+        except VolumeError as error:
+            raise VolumeError(str(error), volume=volume.metadata.name) from error
         self._paths[slot.pod.uid, slot.volume.name] = path
         if volume.spec.volume_mode != BLOCK and volume.spec.host_path is None:
             csi_source = volume.spec.csi
-            self._measurable[slot.pod.uid, slot.volume.name] = ClaimVolume(
+            self._measurable[slot.pod.uid, slot.volume.name] = MountedVolume(
                 name=slot.volume.name,
                 namespace=claim.metadata.namespace,
                 claim=claim.metadata.name,
@@ -128,7 +131,7 @@ class Claimed:
             self._paths.pop(key, None)
             self._measurable.pop(key, None)
 
-    def measurable(self, uid: Uid) -> tuple[ClaimVolume, ...]:
+    def measurable(self, uid: Uid) -> tuple[MountedVolume, ...]:
         """Those of a Pod's volumes of which it can be told how full they are: no devices, no folders of the node."""
         return tuple(found for key, found in self._measurable.items() if key[0] == uid)
 
@@ -194,28 +197,11 @@ class Claimed:
             await asyncio.to_thread(_bind_local, slot.pod, Path(spec.local.path), target, read_only=read_only)
             return target
         if spec.nfs is not None:
-            target = volumes / "kubernetes.io~nfs" / name
-            options = (*spec.mount_options, *(("ro",) if read_only or spec.nfs.read_only else ()))
-            await _mount_nfs(spec.nfs, target, options)
+            target = volumes / nfs.PLUGIN / name
+            # Only the claim's own word counts: a genuine kubelet passes over readOnly in a persistent volume.
+            await nfs.have(spec.nfs, target, (*spec.mount_options, *(("ro",) if read_only else ())))
             return target
         raise VolumeError(f"persistent volume {name} is of a kind that this kubelet does not serve")
-
-
-class NFS(Stateless):
-    """A folder of an NFS server, mounted for one Pod."""
-
-    plugin = "kubernetes.io~nfs"
-
-    def serves(self, volume: Volume) -> bool:
-        return volume.nfs is not None
-
-    async def fill(self, slot: Slot) -> None:
-        source = slot.volume.nfs
-        assert source is not None
-        await _mount_nfs(source, slot.folder, ("ro",) if source.read_only else ())
-
-    def path(self, slot: Slot) -> Path:
-        return slot.folder
 
 
 def _wanted(volume: PersistentVolume, source: CSIPersistentSource, *, read_only: bool) -> Wanted:
@@ -254,18 +240,6 @@ def _bind_local(pod: Pod, source: Path, target: Path, *, read_only: bool) -> Non
             ownership.apply(target, pod, read_only=False)
 
 
-async def _mount_nfs(source: NFSSource, target: Path, options: tuple[str, ...]) -> None:
-    if _is_ready(target):
-        return
-    command = ["mount", "-t", "nfs", *(("-o", ",".join(options)) if options else ())]
-    process = await asyncio.create_subprocess_exec(
-        *command, f"{source.server}:{source.path}", str(target), stderr=asyncio.subprocess.PIPE
-    )
-    _, said = await process.communicate()
-    if process.returncode:
-        raise VolumeError(f"mount failed: exit status {process.returncode}: {said.decode(errors='replace').strip()}")
-
-
 def _is_ready(target: Path) -> bool:
     """Whether something is mounted there; else the folder is made."""
     target.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -278,4 +252,4 @@ def _plugin(volume: PersistentVolume) -> str:
         return f"{csi.PLUGIN}:{spec.csi.driver}"
     if spec.local is not None:
         return "kubernetes.io~local-volume"
-    return "kubernetes.io~host-path" if spec.host_path is not None else "kubernetes.io~nfs"
+    return "kubernetes.io~host-path" if spec.host_path is not None else nfs.PLUGIN

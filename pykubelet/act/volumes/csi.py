@@ -25,7 +25,7 @@ from pykubelet.model.csi import Access, Capability, Handle
 from pykubelet.model.kinds import SECRETS
 from pykubelet.model.machine import Filesystem
 from pykubelet.model.storage import VOLUME_ATTACHMENTS, CSIDriverSpec
-from pykubelet.model.usage import ClaimVolume
+from pykubelet.model.usage import MountedVolume
 from pykubelet.plugins.csi import Driver
 from pykubelet.plugins.errors import PluginError
 
@@ -113,7 +113,7 @@ class CSIVolumes:
             volume = Handle(wanted.handle, _access(wanted, can, group=None))
             return await driver.expand(volume, str(path), staged=staged, size=size)
 
-    async def filesystem(self, volume: ClaimVolume) -> Filesystem | None:
+    async def filesystem(self, volume: MountedVolume) -> Filesystem | None:
         """How full a mounted volume is, as its driver says; None if it cannot tell. Raises VolumeError."""
         driver = self._driver(volume.driver)
         try:

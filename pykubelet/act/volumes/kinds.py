@@ -13,7 +13,14 @@ from pykubelet.model.volume import Volume
 
 
 class VolumeError(Exception):
-    """A volume is not ready; the message is the genuine kubelet's and becomes a FailedMount event."""
+    """A volume is not ready; the message is the genuine kubelet's and becomes a FailedMount event.
+
+    `volume` is its name if that is another than the Pod has for it: the persistent volume's.
+    """
+
+    def __init__(self, message: str, *, volume: str = "") -> None:
+        super().__init__(message)
+        self.volume = volume
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -126,7 +126,8 @@ class VolumeManager:
                 meters.volume_mount.labels(plugin, "overall_volume_mount").observe(time.monotonic() - asked)
         except (VolumeError, ConfigError, OSError) as error:
             words = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.errno else str(error)
-            said = f'MountVolume.SetUp failed for volume "{volume.name}" : {words}'
+            name = error.volume if isinstance(error, VolumeError) and error.volume else volume.name
+            said = f'MountVolume.SetUp failed for volume "{name}" : {words}'
             self._recorder.event(pod, "Warning", "FailedMount", said)
             raise PodError("FailedMount", said) from error
 

@@ -2,11 +2,12 @@
 
 import dataclasses
 
-from pykubelet.act.volumes.claims import NFS, Claimed, InlineCSI
+from pykubelet.act.volumes.claims import Claimed, InlineCSI
 from pykubelet.act.volumes.content import ConfigMap, DownwardAPI, Projected, Secret
 from pykubelet.act.volumes.csi import CSIVolumes
 from pykubelet.act.volumes.issuers import Issuers
 from pykubelet.act.volumes.kinds import Facts, Kind, Objects
+from pykubelet.act.volumes.nfs import NFS
 from pykubelet.act.volumes.plain import EmptyDir, HostPath, Image
 
 
@@ -16,6 +17,7 @@ class Storage:
 
     claimed: Claimed
     csi: CSIVolumes
+    nfs: NFS
 
 
 def kinds(
@@ -32,5 +34,5 @@ def kinds(
         Image(),
         storage.claimed,
         InlineCSI(storage.csi),
-        NFS(),
+        storage.nfs,
     )

@@ -234,7 +234,7 @@ class Scene:
         images = ImageActions(Images(self.runtime), told, credentials=no_credentials, pulled=pulled)
         sandboxes = Sandboxes(self.runtime, told, told, place=place)
         reach = Reach(view=self.view, recorder=told, clock=clock, host_ips=("198.18.0.11",), log_links=folder)
-        facts = container_spec.NodeFacts(memory_capacity=1 << 30, security=security.Node())
+        facts = container_spec.NodeFacts(cgroups.Machine(1 << 30), security=security.Node())
         node = Node(facts, lambda ips: downward.Facts(pod_ips=ips), isolation)
         executor = Executor(
             sandboxes=sandboxes,

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -334,24 +335,94 @@ def test_no_item_leaves_its_volume(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "swap", "expected"),
+    ("files", "swap", "together", "expected"),
     [
-        pytest.param(None, 0, {}, id="cgroup v1 has no such files"),
+        pytest.param(None, None, 0, {}, id="cgroup v1 has no such files"),
+        pytest.param(None, cgroups.Swap(), 64 * 1024**2, {}, id="cgroup v1 limits memory and swap together"),
         pytest.param(
             cgroups.unified_files(single_process_oom_kill=None),
-            64 * 1024**2,
-            {"memory.high": "max", "memory.oom.group": "1"},
+            cgroups.Swap(),
+            0,
+            {"memory.high": "max", "memory.oom.group": "1", "memory.swap.max": "0"},
             id="all of a container is killed when memory runs out, and it does not swap",
         ),
         pytest.param(
             cgroups.unified_files(single_process_oom_kill=True),
-            64 * 1024**2,
+            None,
+            0,
             {"memory.high": "max"},
-            id="one process alone is killed where the node is set so",
+            id="one process alone is killed where the node is set so, and a kernel may not know of swap",
         ),
     ],
 )
-def test_what_cgroup_v2_adds(files: cgroups.UnifiedFiles, swap: int, expected: dict[str, str]) -> None:
+def test_what_cgroup_v2_adds(
+    files: cgroups.UnifiedFiles, swap: cgroups.Swap | None, together: int, expected: dict[str, str]
+) -> None:
     made = pod({"resources": {"limits": {"memory": "64Mi"}}})
-    found = cgroups.of_container(made, made.spec.containers[0], memory_capacity=GIB, unified=files)
-    assert (found.memory_limit, found.memory_swap_limit, dict(found.unified)) == (64 * 1024**2, swap, expected)
+    found = cgroups.of_container(made, made.spec.containers[0], cgroups.Machine(GIB, unified=files, swap=swap))
+    assert (found.memory_limit, found.memory_swap_limit, dict(found.unified)) == (64 * 1024**2, together, expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "more", "share"),
+    [
+        pytest.param({"requests": {"memory": "256Mi"}}, {}, 64, id="its part of memory, of the swap"),
+        pytest.param(
+            {"requests": {"memory": "256Mi"}, "limits": {"memory": "1Gi"}}, {}, 64, id="the same with a limit"
+        ),
+        pytest.param({"requests": {"cpu": "1"}}, {}, 0, id="nothing without memory asked for"),
+        pytest.param(
+            {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}, {}, 0, id="nothing with all of it asked for"
+        ),
+        pytest.param({"limits": {"cpu": "1", "memory": "256Mi"}}, {}, 0, id="nothing if Guaranteed"),
+        pytest.param({}, {}, 0, id="nothing if BestEffort"),
+        pytest.param({"requests": {"memory": "256Mi"}}, {"priority": 2_000_000_000}, 0, id="nothing if critical"),
+        pytest.param({"requests": {"memory": "2Gi"}}, {}, 0, id="nothing with more asked for than there is"),
+    ],
+)
+def test_who_may_swap(asked: dict[str, Any], more: dict[str, Any], share: int) -> None:
+    made = pod({"resources": asked}, **more)
+    node = cgroups.Machine(GIB, unified={}, swap=cgroups.Swap(256 * 1024**2))
+    found = cgroups.of_container(made, made.spec.containers[0], node)
+    assert found.unified["memory.swap.max"] == str(share * 1024**2)
+
+
+def test_huge_pages_that_are_not_asked_for_may_not_be_used() -> None:
+    sizes = (2 * 1024**2, GIB)
+    asked = pod({"resources": {"limits": {"cpu": "1", "memory": "1Gi", "hugepages-2Mi": "4Mi"}}})
+    limits = (cri.HugepageLimit("2MB", 4 * 1024**2), cri.HugepageLimit("1GB", 0))
+    assert cgroups.of_pod(asked, page_sizes=sizes).hugepages == limits
+    found = cgroups.of_container(asked, asked.spec.containers[0], cgroups.Machine(GIB, page_sizes=sizes))
+    assert found.hugepage_limits == limits
+    assert [one.limit for one in cgroups.of_pod(pod(), page_sizes=sizes).hugepages] == [0, 0]
+
+
+def test_huge_pages_of_the_whole_pod_are_those_of_each_container() -> None:
+    made = pod({"resources": {}}, resources={"limits": {"hugepages-2Mi": "4Mi", "memory": "1Gi", "cpu": "1"}})
+    found = cgroups.of_container(made, made.spec.containers[0], cgroups.Machine(GIB, page_sizes=(2 * 1024**2,)))
+    assert found.hugepage_limits == (cri.HugepageLimit("2MB", 4 * 1024**2),)
+
+
+@pytest.mark.parametrize(
+    ("noted", "own", "expected"),
+    [
+        pytest.param("runtime/default", None, cri.SecurityProfile(cri.ProfileType.RUNTIME_DEFAULT), id="the default"),
+        pytest.param("unconfined", None, cri.SecurityProfile(cri.ProfileType.UNCONFINED), id="none"),
+        pytest.param("localhost/p", None, cri.SecurityProfile(cri.ProfileType.LOCALHOST, "p"), id="one of the node"),
+        pytest.param("nonsense", None, None, id="none that is known"),
+        pytest.param(
+            "localhost/p", "Unconfined", cri.SecurityProfile(cri.ProfileType.UNCONFINED), id="the field goes before it"
+        ),
+    ],
+)
+def test_a_static_pod_may_name_an_apparmor_profile_in_an_annotation(
+    noted: str, own: str | None, expected: cri.SecurityProfile | None
+) -> None:
+    context = {"securityContext": {"appArmorProfile": {"type": own}}} if own else {}
+    made = pod(context)
+    annotations = {"container.apparmor.security.beta.kubernetes.io/app": noted}
+    made = msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, annotations=annotations))
+    found = security.of_container(
+        made, made.spec.containers[0], cri.Namespaces(), image_user=security.ImageUser(), node=security.Node()
+    )
+    assert found.apparmor == expected

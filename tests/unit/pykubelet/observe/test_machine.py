@@ -44,3 +44,41 @@ def test_this_machine_can_be_read() -> None:
     assert found.cores >= 1
     assert found.boot_id
     assert machine.filesystem("/").capacity > 0
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        pytest.param({"sys/fs/cgroup/memory/memory.memsw.limit_in_bytes": "1"}, True, id="cgroup v1"),
+        pytest.param({"sys/fs/cgroup/memory/memory.limit_in_bytes": "1"}, False, id="cgroup v1 without swap"),
+        pytest.param(
+            {
+                "sys/fs/cgroup/cgroup.controllers": "memory",
+                "sys/fs/cgroup/system.slice/memory.swap.max": "max",
+                "proc/self/cgroup": "0::/system.slice\n",
+            },
+            True,
+            id="cgroup v2",
+        ),
+        pytest.param(
+            {"sys/fs/cgroup/cgroup.controllers": "memory", "proc/self/cgroup": "0::/\n"},
+            False,
+            id="cgroup v2 without swap",
+        ),
+    ],
+)
+def test_whether_the_kernel_can_limit_swap(tmp_path: Path, files: dict[str, str], expected: bool) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert machine.can_limit_swap(tmp_path) is expected
+
+
+def test_swap_is_on_if_the_kernel_names_any(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    assert not machine.is_swapping(tmp_path)
+    (tmp_path / "proc/swaps").write_text("Filename\tType\tSize\tUsed\tPriority\n")
+    assert not machine.is_swapping(tmp_path)
+    with (tmp_path / "proc/swaps").open("a") as file:
+        file.write("/swap file 1 0 -2\n")
+    assert machine.is_swapping(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from pykubelet.model.ids import Uid
 from pykubelet.model.machine import Filesystem
-from pykubelet.model.usage import ClaimVolume
+from pykubelet.model.usage import MountedVolume
 from pykubelet.observe import cgroup_usage, disk_usage
 from pykubelet.observe.node_usage import CpuRate
 
@@ -94,18 +94,19 @@ def test_a_rate_needs_two_samples_some_time_apart() -> None:
 
 def test_the_volume_of_a_claim_is_not_measured_as_a_folder_of_its_pod(tmp_path: Path) -> None:
     volumes = tmp_path / "pods/u1/volumes"
-    for name in ("kubernetes.io~csi/pv-1/mount", "kubernetes.io~local-volume/pv-2", "kubernetes.io~empty-dir/scratch"):
+    others = ("kubernetes.io~local-volume/pv-2", "kubernetes.io~empty-dir/scratch", "kubernetes.io~nfs/theirs")
+    for name in ("kubernetes.io~csi/pv-1/mount", *others):
         (volumes / name).mkdir(parents=True)
     claims = (
-        ClaimVolume("data", "default", "claim-1", str(volumes / "kubernetes.io~csi/pv-1/mount"), "driver", "handle"),
-        ClaimVolume("more", "default", "claim-2", str(volumes / "kubernetes.io~local-volume/pv-2")),
+        MountedVolume("data", "default", str(volumes / "kubernetes.io~csi/pv-1/mount"), "claim-1", "driver", "handle"),
+        MountedVolume("more", "default", str(volumes / "kubernetes.io~local-volume/pv-2"), "claim-2"),
     )
-    found = disk_usage.of_pod(Uid("u1"), root=tmp_path, logs=tmp_path / "logs", claims=claims)
+    found = disk_usage.of_pod(Uid("u1"), root=tmp_path, logs=tmp_path / "logs", mounted=claims)
     assert list(found.volumes) == ["scratch"]
 
 
 def test_the_volume_of_a_claim_has_its_filesystem_to_itself() -> None:
-    claim = ClaimVolume("data", "default", "claim-1", "/mnt")
-    size = disk_usage.of_claim(claim, Filesystem(capacity=100, available=30, used=60, inodes=10, inodes_free=4))
+    claim = MountedVolume("data", "default", "/mnt", "claim-1")
+    size = disk_usage.of_mount(claim, Filesystem(capacity=100, available=30, used=60, inodes=10, inodes_free=4))
     assert (size.used, size.inodes, size.claim) == (60, 6, ("default", "claim-1"))
     assert size.own is not None, "it counts nothing against the Pod's own limits"
