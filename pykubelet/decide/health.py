@@ -35,7 +35,7 @@ def why_stop(state: PodState, container: Container, kind: Kind, seen: observed.C
     failure = state.failures.get(OpKey(f"start/{name}"))
     if failure is not None and failure.reason == POST_START_ERROR and failure.at >= seen.started_at:
         return Stop(StopReason.POST_START_FAILED, "FailedPostStartHook", grace)
-    if _has_changed(container, seen):
+    if labels.has_changed(container, seen):
         return Stop(StopReason.CHANGED, f"{who} definition changed, will be restarted", grace)
     if resize.change(state, container) is resize.Change.RESTART:
         return Stop(StopReason.CHANGED, f"Container {name} resize requires restart", grace)
@@ -50,12 +50,6 @@ def why_stop(state: PodState, container: Container, kind: Kind, seen: observed.C
     if probed.startup is Verdict.FAILURE:
         return Stop(StopReason.UNHEALTHY, f"{who} failed startup probe{again}", _grace(container.startup_probe, grace))
     return None
-
-
-def _has_changed(container: Container, seen: observed.Container) -> bool:
-    """Whether the Pod now asks for another image than this instance was made from."""
-    made_from = seen.annotations.get(labels.HASH)
-    return made_from is not None and made_from != f"{labels.container_hash(container):x}"
 
 
 def _grace(probe: Probe | None, otherwise: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from nodekit.objects import codec
 from pykubelet.decide import hashing
+from pykubelet.model import observed
 from pykubelet.model.container import Container
 from pykubelet.model.observed import CONTAINER_NAME_LABEL, POD_NAME_LABEL, POD_NAMESPACE_LABEL, POD_UID_LABEL
 from pykubelet.model.pod import Pod
@@ -62,6 +63,12 @@ def container_hash(container: Container) -> int:
     fields = codec.encode({"image": container.image, "name": container.name})
     printed = f"([]uint8)[{' '.join(map(str, fields))}]"
     return hashing.fnv1a(printed.encode())
+
+
+def has_changed(container: Container, seen: observed.Container) -> bool:
+    """Whether the Pod now asks for another image than this instance was made from."""
+    made_from = seen.annotations.get(HASH)
+    return made_from is not None and made_from != f"{container_hash(container):x}"
 
 
 def _of_pod(pod: Pod) -> dict[str, str]:

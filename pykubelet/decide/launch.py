@@ -4,7 +4,7 @@ import dataclasses
 import enum
 from collections.abc import Iterable
 
-from pykubelet.decide import backoff, lookup, restart
+from pykubelet.decide import backoff, labels, lookup, restart
 from pykubelet.decide.draft import Draft
 from pykubelet.model import observed
 from pykubelet.model.actions import Backoff, EnsureImage, Kind, OpKey, StartContainer
@@ -37,11 +37,15 @@ def candidate(state: PodState, container: Container, kind: Kind, now: float) -> 
     """The next start of a container that is wanted and does not run."""
     seen = lookup.newest(state.seen, container.name)
     attempt = _next_attempt(state, container.name, kind, seen)
+    longest = state.max_restart_delay
+    if seen is not None and labels.has_changed(container, seen):
+        # One of another image has not crashed yet, whatever the one before did.
+        afresh = backoff.next_delay(None, now, attempt=attempt, now=now, longest=longest)
+        return Candidate(container, kind, attempt, 0.0, afresh)
     exited_at = backoff.exit_counted_from(state, seen) if seen else None
     if exited_at is None:
         return Candidate(container, kind, attempt, 0.0, None)
     previous = state.backoffs.get(container.name)
-    longest = state.max_restart_delay
     return Candidate(
         container,
         kind,

@@ -1,13 +1,17 @@
 """Whether and when a container runs again, and what is removed after it."""
 
+import dataclasses
+
 import pytest
 
-from pykubelet.decide import backoff, gc, restart
-from pykubelet.model.actions import Backoff, OpKey, RemoveContainer, RemoveSandbox
+from pykubelet.decide import backoff, gc, labels, launch, restart
+from pykubelet.model.actions import Backoff, Kind, OpKey, RemoveContainer, RemoveSandbox
 from pykubelet.model.container import Container, ExitCodes, RestartRule
 from pykubelet.model.ids import ContainerId, SandboxId, Uid
 from pykubelet.model.observed import Container as Seen
 from pykubelet.model.observed import ContainerState, PodRuntime, Sandbox, SandboxState
+from pykubelet.model.pod import Pod, PodSpec
+from pykubelet.model.pod_state import PodState
 
 ON_42 = RestartRule(action="Restart", exit_codes=ExitCodes(operator="In", values=(42,)))
 NOT_ON_42 = RestartRule(action="Restart", exit_codes=ExitCodes(operator="NotIn", values=(42,)))
@@ -48,6 +52,30 @@ def test_restart_after_exit(own: str | None, rules: tuple[RestartRule, ...], pod
 def test_crash_loop(previous: Backoff | None, exited_at: float, attempt: int, ready_at: float, delay: float) -> None:
     assert backoff.ready_at(previous, exited_at, attempt=attempt, longest=300) == ready_at
     assert backoff.next_delay(previous, exited_at, attempt=attempt, now=ready_at, longest=300).delay == delay
+
+
+@pytest.mark.parametrize(
+    ("image", "ready_at", "delay"),
+    [
+        pytest.param("old:1", 400.0, 300.0, id="the same image waits on"),
+        pytest.param("new:1", 0.0, 10.0, id="another one starts at once, and afresh"),
+    ],
+)
+def test_a_new_image_has_not_crashed_yet(image: str, ready_at: float, delay: float) -> None:
+    made_from = f"{labels.container_hash(Container(name='a', image='old:1')):x}"
+    dead = dataclasses.replace(
+        seen("a", 5, ContainerState.EXITED), finished_at=100.0, annotations={labels.HASH: made_from}
+    )
+    wanted = Container(name="a", image=image)
+    state = PodState(
+        pod=Pod(spec=PodSpec(containers=(wanted,))),
+        seen=PodRuntime(Uid("u"), "ns", "pod", (), (dead,)),
+        backoffs={"a": Backoff(300.0, 90.0, 5)},
+    )
+    found = launch.candidate(state, wanted, Kind.REGULAR, 150.0)
+    assert found.ready_at == ready_at
+    assert found.backoff is not None
+    assert (found.backoff.delay, found.attempt) == (delay, 6)
 
 
 @pytest.mark.parametrize(
