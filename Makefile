@@ -173,7 +173,7 @@ PYTEST ?=
 .PHONY: vm
 vm: ARGS :=
 vm: deb ## A QEMU guest with cgroup v2, the systemd driver, AppArmor, huge pages, NFS and swap: kubeadm join to reboot (root, 19 min)
-	@$(VENV)/bin/pytest -v -x -s tests/vm/test_guest.py $(PYTEST)
+	@$(VENV)/bin/pytest -v -x -s tests/vm/test_guest.py tests/vm/test_kernel.py $(PYTEST)
 
 .PHONY: e2e-kind
 e2e-kind: venv ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (4 min)

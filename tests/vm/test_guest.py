@@ -190,6 +190,15 @@ def test_a_service_answers(cluster: Cluster, guest: Guest) -> None:
     service_answers(cluster, guest)
 
 
+def test_a_restarted_pyproxy_writes_into_the_table_that_is_there(cluster: Cluster, guest: Guest) -> None:
+    """A table made from nothing would forget which clients belong to which backends."""
+    guest.run("systemctl restart pyproxy", timeout=300)
+    service_answers(cluster, guest)
+    said = guest.run("journalctl -u pyproxy --no-pager --output=cat").stdout
+    assert said.count("Started pyproxy") == 2
+    assert "from nothing" not in said
+
+
 def test_after_a_reboot_the_pods_are_back(cluster: Cluster, guest: Guest) -> None:
     boot = f"get node {guest.name} -o jsonpath={{.status.nodeInfo.bootID}}"
     names = ("web", "busy")
