@@ -53,6 +53,7 @@ WHEN_IT_HAPPENS = {
     r"kubelet_(terminated_containers|restarted_pods)_total": "a container ends, a Pod comes again",
     r"kubelet_(container_requested_resizes_total|pod_resize_duration_milliseconds|pod_pending_resizes)": "a resize",
     r"kubelet_(image_pull_duration_seconds|image_garbage_collected_total)": "an image comes or goes",
+    r"kubelet_imagemanager_image_mustpull_checks_total": "an image that is there already is wanted again",
     r"kubelet_(credential_provider|device_plugin|pod_resources_endpoint)_.*|plugin_manager_.*|csi_.*": "of plugins",
     r"kubelet_(certificate_manager|server_expiration)_.*": "certificates are renewed",
     r"kubelet_(http|websocket)_.*|storage_operation_.*|volume_.*": "there are volumes, and somebody asks",
