@@ -1,6 +1,7 @@
 """The commands of the pages in docs/: what a reader would type, and where. Tests run them as they stand."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,14 @@ class Block:
     section: str
     where: str
     commands: str
+
+    def with_texts(self, texts: Mapping[str, str]) -> str:
+        """The commands with texts in place of the page's examples, each of which must stand in them."""
+        commands = self.commands
+        for example, text in texts.items():
+            assert example in commands
+            commands = commands.replace(example, text)
+        return commands
 
 
 def blocks(page: str) -> list[Block]:

@@ -103,13 +103,8 @@ def test_what_is_missing_is_said(host: Machine) -> None:
 
 def follow(host: Machine, block: pages.Block, **texts: str) -> str:
     """What the page's commands say on the machine with Vagrant; `texts` are in place of its examples."""
-    commands = block.commands
-    for example, text in texts.items():
-        assert example in commands
-        commands = commands.replace(example, text)
-    return host.run(
-        f"cd /root/pykubelet; export VAGRANT_DEFAULT_PROVIDER=lab NETWORK={lab_of_vagrant.NETWORK}\n{commands}"
-    ).stdout
+    settings = f"VAGRANT_DEFAULT_PROVIDER=lab NETWORK={lab_of_vagrant.NETWORK}"
+    return host.run(f"cd /root/pykubelet; export {settings}\n{block.with_texts(texts)}").stdout
 
 
 def is_ours(host: Machine, names: list[str]) -> bool:

@@ -89,11 +89,7 @@ def host(lab: Lab, package: Path) -> Machine:
 
 def follow(host: Machine, block: pages.Block, **texts: str) -> str:
     """What the page's commands say; `texts` are in place of its examples."""
-    commands = block.commands
-    for example, text in texts.items():
-        assert example in commands
-        commands = commands.replace(example, text)
-    return host.run(f"cd /root/pykubelet; export {SETTINGS}\n{commands}", timeout=800).stdout
+    return host.run(f"cd /root/pykubelet; export {SETTINGS}\n{block.with_texts(texts)}", timeout=800).stdout
 
 
 @pytest.fixture(scope="module")
