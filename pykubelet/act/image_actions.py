@@ -1,7 +1,9 @@
 """Makes sure of an image for one start of a container: pull policy, credentials, events, and what is remembered."""
 
+import asyncio
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from pykubelet import meters
 from pykubelet.act import ports
@@ -14,7 +16,7 @@ from pykubelet.errors import PodError
 from pykubelet.model import observed
 from pykubelet.model.actions import EnsureImage
 from pykubelet.model.ids import Uid
-from pykubelet.model.image_access import EVERYBODY
+from pykubelet.model.image_access import EVERYBODY, Credential
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import ImageState
 
@@ -56,6 +58,8 @@ class ImageActions:
 
     async def _have(self, pod: Pod, action: EnsureImage) -> observed.Image:
         name = action.image
+        # Looked up when something depends on them, and once: a program of the node may have to be run for that.
+        credentials = functools.cache(lambda: asyncio.ensure_future(self._credentials(pod, name)))
         present = "unknown"
         if action.policy != ALWAYS:
             try:
@@ -65,7 +69,7 @@ class ImageActions:
                 self._tell(pod, action, "Warning", "InspectFailed", error.message)
                 raise
             present = "false" if found is None else "true"
-            if found is not None and await self._may_use(pod, name, found):
+            if found is not None and await self._pulled.may_use(name, found.id, credentials):
                 _asked(action, present=present, needed="false")
                 said = f'Container image "{name}" already present on machine and can be accessed by the pod'
                 self._tell(pod, action, "Normal", "Pulled", said)
@@ -77,17 +81,16 @@ class ImageActions:
                 self._tell(pod, action, "Warning", "ErrImageNeverPull", said)
                 raise PodError("ErrImageNeverPull", said)
         _asked(action, present=present, needed="true")
-        return await self._pull(pod, action)
+        return await self._pull(pod, action, credentials)
 
-    async def _may_use(self, pod: Pod, name: str, found: observed.Image) -> bool:
-        return await self._pulled.may_use(name, found.id, lambda: self._credentials(pod, name))
-
-    async def _pull(self, pod: Pod, action: EnsureImage) -> observed.Image:
+    async def _pull(
+        self, pod: Pod, action: EnsureImage, offers: Callable[[], Awaitable[Sequence[Credential]]]
+    ) -> observed.Image:
         name = action.image
         self._tell(pod, action, "Normal", "Pulling", f'Pulling image "{name}"')
         began = time.monotonic()
         try:
-            credentials = await self._credentials(pod, name)
+            credentials = await offers()
             with self._pulled.pulling(name) as record:
                 pulled = await self._images.pull(name, [credential.auth for credential in credentials])
                 record(pulled.image.id, credentials[pulled.used].access if credentials else EVERYBODY)

@@ -1,14 +1,25 @@
 """Images are asked for once, and what a Pod is told of a pull that failed, in the genuine kubelet's words."""
 
 import asyncio
+from pathlib import Path
 
 import grpc
 import pytest
 
 from nodekit.aio import clock, virtual
+from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.images import Images
+from pykubelet.act.pod_memory import PodMemory
+from pykubelet.act.pulled_images import PulledImages
 from pykubelet.cri import errors, fake
+from pykubelet.decide.image_access import Policy
 from pykubelet.errors import PodError
+from pykubelet.model.actions import EnsureImage
+from pykubelet.model.ids import ImageRef
+from pykubelet.model.image_access import Access, Credential, SecretUse
+from pykubelet.model.pod import Pod
+from pykubelet.model.runtime_config import AuthConfig
+from tests.unit.pykubelet.act.scene import Told, pod
 
 IMAGE = "registry.example/thing:1"
 
@@ -59,5 +70,26 @@ def test_those_who_look_for_an_image_at_the_same_time_share_the_answer() -> None
         assert asked == 2
         await images.pull(IMAGE)
         assert await images.find(IMAGE) is not None, "a later one asks again"
+
+    virtual.run(scenario())
+
+
+def test_a_pods_credentials_are_looked_up_once_for_the_check_and_for_the_pull(tmp_path: Path) -> None:
+    """A program that gives them may be slow, and its answer kept for no time."""
+    asked: list[str] = []
+
+    async def credentials(pod: Pod, image: str) -> tuple[Credential, ...]:
+        asked.append(image)
+        return (Credential(AuthConfig(username="me")),)
+
+    async def scenario() -> None:
+        runtime = fake.FakeRuntime(clock=clock.VirtualClock())
+        pulled = PulledImages(tmp_path, Policy(), clock=clock.VirtualClock())
+        found = await Images(runtime).pull(IMAGE)
+        with pulled.pulling(IMAGE) as record:
+            record(found.image.id, Access(kubernetes_secrets=(SecretUse("uid", "ns", "anothers", "hash"),)))
+        images = ImageActions(Images(runtime), Told(tmp_path), credentials=credentials, pulled=pulled)
+        await images.ensure(PodMemory(pod(), pod()), EnsureImage(ImageRef(IMAGE), "IfNotPresent", "main"))
+        assert asked == [IMAGE]
 
     virtual.run(scenario())
