@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -12,6 +12,16 @@ from tests.e2e import kube as k
 from tests.e2e import small_node
 from tests.e2e.kube import Kube, Manifest
 from tests.e2e.lab import Registry, added
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test's report shows what its namespace held by then, before the namespace goes."""
+    report = yield
+    kube = getattr(item, "funcargs", {}).get("kube")
+    if report.when == "call" and report.failed and isinstance(kube, Kube):
+        report.sections.append((f"namespace {kube.namespace}", k.told(kube)))
+    return report
 
 
 @pytest.fixture(scope="session")

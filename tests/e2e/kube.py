@@ -112,6 +112,17 @@ class Kube:
         return wait_for(reached, f"Pod {self.namespace}/{name} to be {phase}", seconds=seconds)
 
 
+def told(kube: Kube) -> str:
+    """A namespace's Pods and events as kubectl shows them: for whoever reads why a test failed."""
+    texts = []
+    for question in (("get", "pods", "-o", "wide"), ("get", "events", "--sort-by=.metadata.creationTimestamp")):
+        try:
+            texts.append(kube.run(*question))
+        except (CommandError, subprocess.TimeoutExpired) as error:
+            texts.append(f"{error}\n")
+    return "\n".join(texts)
+
+
 def runs_pykubelet(node: Manifest) -> bool:
     """Whether a node is ours, by the version that it states."""
     return "+pykubelet." in node["status"]["nodeInfo"]["kubeletVersion"]
