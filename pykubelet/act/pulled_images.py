@@ -103,7 +103,8 @@ class PulledImages:
             if all(self._learn(intent.image, image_id, NOBODY) for image_id in named):
                 self._intents.remove(intent.image)
         for record in self._records.all():
-            if record.image_ref not in present and record.last_updated_time.timestamp() < began:
+            # Records know whole seconds only: one of the second in which the look began may be younger than it.
+            if record.image_ref not in present and record.last_updated_time.timestamp() < int(began):
                 self._records.remove(record.image_ref)
         self._count()
 

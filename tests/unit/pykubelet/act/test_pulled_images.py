@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nodekit.aio import virtual
 from nodekit.aio.clock import VirtualClock
 from pykubelet.act.pulled_images import PulledImages
 from pykubelet.decide.image_access import Policy
@@ -98,14 +99,20 @@ async def test_a_pull_whose_end_nobody_saw_makes_it_nobodys(tmp_path: Path) -> N
     assert await may_use(again, KEY)
 
 
-async def test_records_go_with_their_images(tmp_path: Path) -> None:
-    pulled = images(tmp_path)
-    pull(pulled, KEY)
-    pulled.settle([Image(id=ID, repo_tags=(IMAGE,), size=1)], LATER)
-    pulled.settle([], 0.0)
-    assert len(files(tmp_path, "pulled")) == 1, "it is there, or it came after the look"
-    pulled.settle([], LATER)
-    assert files(tmp_path, "pulled") == []
+def test_records_go_with_their_images(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        pulled = PulledImages(tmp_path, Policy(), clock=clock)
+        await clock.sleep(0.5)
+        pull(pulled, KEY)
+        pulled.settle([Image(id=ID, repo_tags=(IMAGE,), size=1)], LATER)
+        pulled.settle([], 0.0)
+        pulled.settle([], clock.now().timestamp() - 0.1)
+        assert len(files(tmp_path, "pulled")) == 1, "it is there, or it came after the look, if only by a moment"
+        pulled.settle([], LATER)
+        assert files(tmp_path, "pulled") == []
+
+    virtual.run(scenario())
 
 
 async def test_an_unreadable_record_makes_it_nobodys(tmp_path: Path) -> None:
