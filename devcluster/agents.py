@@ -41,6 +41,8 @@ def kubelet_config(cluster: Layout, spec: ClusterSpec, node: NodeSpec) -> dict[s
         "enableSystemLogHandler": True,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "failSwapOn": False,
+        # The disk is the machine's: how full it is shall not decide which images a node keeps.
+        "imageGCHighThresholdPercent": 100,
         "makeIPTablesUtilChains": False,
         "maxPods": 250,
         "resolvConf": "/dev/null",  # the machine's own would name a server that no Pod can reach
