@@ -7,11 +7,11 @@ place. Files are readable by their owner alone, as they may hold Secrets.
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from nodekit import whole_file
 from nodekit.objects import codec
 from nodekit.objects.meta import Key
 
@@ -118,11 +118,8 @@ class Shelves:
 
 def _write(bodies: Mapping[Path, bytes]) -> None:
     for path, body in bodies.items():
-        part = path.with_suffix(".part")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(body)
-            part.replace(path)
+            whole_file.write(path, body, mode=0o600, via=f"{path.stem}.part")
         except OSError as error:
             log.warning("%s cannot be written: a start without API server would not know of it: %s", path, error)

@@ -8,12 +8,12 @@ import asyncio
 import collections
 import contextlib
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from nodekit import whole_file
 from pykubelet.act import ports
 from pykubelet.decide import device_checkpoint, devices
 from pykubelet.errors import PodError
@@ -116,14 +116,9 @@ class Devices:
         content = device_checkpoint.write(self.held(), healthy)
         if content == self._written:
             return
-        part = self._file.with_name(f".{CHECKPOINT}.part")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-            with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._file)
+            whole_file.write(self._file, content, mode=0o600, flush=True, via=f".{CHECKPOINT}.part")
         except OSError as error:
             log.error("%s: who has which devices is not remembered: %s", self._file, error)
         else:

@@ -14,6 +14,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from nodekit import whole_file
 from nodekit.aio.clock import Clock
 from pykubelet import meters
 from pykubelet.decide import image_access
@@ -175,10 +176,7 @@ class _Files(Generic[_F]):
         name = _name(key)
         if self._held.get(name) == value:
             return
-        fresh = self._folder / (name + _FRESH)
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(msgspec.json.encode(value))
-        fresh.rename(self._folder / name)
+        whole_file.write(self._folder / name, msgspec.json.encode(value), mode=0o600, via=name + _FRESH)
         self._held[name] = value
 
     def remove(self, key: str) -> None:

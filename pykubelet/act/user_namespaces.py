@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from nodekit import whole_file
 from pykubelet.decide.environment import ConfigError
 from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod
@@ -91,13 +92,8 @@ class UserNamespaces:
         folder = self._pods / uid
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         mapping = [_Mapping(host_id=first, container_id=0, length=self._per_pod)]
-        fresh = folder / "userns.new"
-        with open(fresh, "wb") as file:
-            file.write(msgspec.json.encode(_File(mapping, mapping)))
-            file.flush()
-            # Ids that two Pods share after a crash would let one into the other's files.
-            os.fsync(file.fileno())
-        fresh.rename(folder / "userns")
+        # Ids that two Pods share after a crash would let one into the other's files.
+        whole_file.write(folder / "userns", msgspec.json.encode(_File(mapping, mapping)), mode=0o644, flush=True)
 
 
 def subordinate_ids() -> Range | None:

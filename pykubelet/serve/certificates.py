@@ -2,12 +2,13 @@
 
 import dataclasses
 import datetime as dt
-import os
 import ssl
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from nodekit import whole_file
 
 END_OF_KEY = b"-----END PRIVATE KEY-----\n"
 
@@ -35,8 +36,8 @@ def _make(pair: Pair, *, node: str, addresses: Sequence[str], now: dt.datetime) 
     if made.returncode:
         raise OSError(f"no serving certificate could be made: {made.stderr.decode(errors='replace')[-500:]}")
     private, _, certificate = made.stdout.partition(END_OF_KEY)
-    write(pair.key, private + END_OF_KEY, mode=0o600)
-    write(pair.certificate, certificate.lstrip(), mode=0o644)
+    whole_file.write(pair.key, private + END_OF_KEY, mode=0o600)
+    whole_file.write(pair.certificate, certificate.lstrip(), mode=0o644)
 
 
 def holds(path: Path, *, now: dt.datetime) -> bool:
@@ -48,13 +49,3 @@ def holds(path: Path, *, now: dt.datetime) -> bool:
         return False
     ends = [ssl.cert_time_to_seconds(str(found["notAfter"])) for found in context.get_ca_certs()]
     return bool(ends) and min(ends) > (now + dt.timedelta(hours=1)).timestamp()
-
-
-def write(path: Path, data: bytes, *, mode: int) -> None:
-    """Replace a file in one step, never readable by more than `mode` says."""
-    new = path.with_suffix(path.suffix + ".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    new.replace(path)

@@ -4,10 +4,10 @@ Names, modes and the order within a file are the genuine agent's, so that either
 Source: client-go util/certificate/certificate_store.go.
 """
 
-import os
 from datetime import datetime
 from pathlib import Path
 
+from nodekit import whole_file
 from pykubelet.act.identity import x509
 from pykubelet.decide.identity import Held
 
@@ -57,11 +57,4 @@ class Store:
 
 def write(path: Path, data: bytes) -> None:
     """Replace a file in one step, readable by its owner alone, on the disk when this returns. Raises OSError."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    whole_file.write(path, data, mode=0o600, flush=True, via=f".{path.name}.new")

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from nodekit import whole_file
 from pykubelet.act import mount
 from pykubelet.decide import csi
 from pykubelet.model.ids import Uid
@@ -158,9 +159,7 @@ def _folders(base: Path) -> list[Path]:
 
 
 def _write(folder: Path, data: dict[str, str]) -> None:
-    fresh = folder / f"{_FILE}.new"
-    fresh.write_text(json.dumps(data) + "\n")
-    fresh.rename(folder / _FILE)
+    whole_file.write(folder / _FILE, json.dumps(data).encode() + b"\n", mode=0o644)
 
 
 def _read(folder: Path) -> dict[str, str]:

@@ -134,10 +134,10 @@ async def test_without_a_disk_nothing_is_pulled_and_what_was_stays_nobodys(
 
     pulled = images(tmp_path)
     with monkeypatch.context() as broken:
-        broken.setattr(Path, "rename", full)
+        broken.setattr(Path, "replace", full)
         with pytest.raises(PodError, match="Failed to record image pull intent"), pulled.pulling(IMAGE):
             pytest.fail("nothing may be pulled")
     with pulled.pulling(IMAGE) as record, monkeypatch.context() as broken:
-        broken.setattr(Path, "rename", full)
+        broken.setattr(Path, "replace", full)
         record(ID, EVERYBODY)
     assert not await may_use(images(tmp_path), KEY)
