@@ -17,6 +17,7 @@ from devcluster.progress import Reporter
 
 REPOSITORY: Final = Path(__file__).parents[1]
 NAME: Final = "runtimes"
+CONTRACT: Final = tuple(sorted(str(path) for path in REPOSITORY.glob("tests/contract/test_cri_*.py")))
 SMOKE: Final = (
     "three_replicas_answer or config_map_and_secret or crashing_container or missing_image or logs_follow "
     "or deletion_is_graceful or phases_follow or init_containers"
@@ -32,7 +33,7 @@ def main() -> int:
     for version in given.versions:
         folder = runtimes.folder(version, Reporter())
         said = subprocess.run([folder / "containerd", "--version"], check=True, capture_output=True, text=True).stdout
-        contract = _pytest("tests/contract/test_cri.py", "-k", "not fake", env={"DEVCLUSTER_BIN": str(folder)})
+        contract = _pytest(*CONTRACT, "-k", "not fake", env={"DEVCLUSTER_BIN": str(folder)})
         smoke = _smoke(version)
         rows.append(f"| {said.split()[2].removeprefix('v')} | {_told(contract)} | {_told(smoke)} |")
         good = good and not contract.returncode and not smoke.returncode

@@ -1,4 +1,4 @@
-"""What contract cases are given: a real containerd, in network and mount namespaces of its own, and a proxy's node.
+"""What contract cases are given: container runtimes, in network and mount namespaces of their own, and a proxy's node.
 
 Binaries come from $DEVCLUSTER_BIN, PATH or the dev cluster's cache; without them, or without root, the cases against
 containerd are skipped.
@@ -8,7 +8,7 @@ import contextlib
 import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from pyproxy.act.iptables.programs import BackEnd, Programs
 from pyproxy.act.nftables.kernel import Kernel
 from pyproxy.model.address import Family
-from tests.contract import proxy_lab
+from tests.contract import cri_kit, proxy_lab
 from tests.contract.real_containerd import (
     API_SERVER,
     BUSYBOX,
@@ -78,6 +78,16 @@ def crio() -> Iterator[Crio]:
         yield daemon
     finally:
         daemon.clean()
+
+
+@pytest.fixture(params=["fake", "containerd", "crio"])
+async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[cri_kit.Kit]:
+    """The container runtimes of which the CRI's contract is asked."""
+    if request.param == "fake":
+        yield cri_kit.on_fake(tmp_path)
+        return
+    async with cri_kit.on_daemon(request.getfixturevalue(request.param), tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,17 +1,23 @@
-"""What the CRI's contract is tried with: containers that do this or that, on the fake and on a real containerd."""
+"""What the CRI's contract is tried with: containers that do this or that, on the fake, a real containerd and CRI-O."""
 
 import asyncio
+import contextlib
 import dataclasses
 import enum
 import itertools
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from pykubelet.cri import fake, runtime_api
+from pykubelet.cri import channel, errors, fake, runtime_api
+from pykubelet.cri.images import Images
+from pykubelet.cri.runtime import Runtime
 from pykubelet.model import observed
 from pykubelet.model import runtime_config as rc
 from pykubelet.model.ids import ContainerId, SandboxId, Uid
+from tests.contract.real_containerd import Containerd
+from tests.contract.real_crio import Crio
 
 IMAGE = "contract.test/tiny:1"
 UNKNOWN_SANDBOX, UNKNOWN_CONTAINER = SandboxId("0" * 64), ContainerId("0" * 64)
@@ -96,3 +102,39 @@ class Kit:
                 await asyncio.sleep(0.02)
                 container = await self.runtime.container_status(container.id, sandbox=container.sandbox_id)
         return container
+
+
+def on_fake(logs: Path) -> Kit:
+    made = fake.FakeRuntime()
+    made.world.registry = set()
+    made.world.images[IMAGE] = observed.Image(id=f"sha256:{'1' * 64}", repo_tags=(IMAGE,), size=1, pinned=True)
+    return Kit(runtime=made, images=made, cgroup="/contract", logs=logs, world=made.world)
+
+
+@contextlib.asynccontextmanager
+async def on_daemon(daemon: Containerd | Crio, logs: Path) -> AsyncIterator[Kit]:
+    """On a real runtime, whose sandboxes are all removed in the end."""
+    crio = isinstance(daemon, Crio)
+    async with channel.open_channel(daemon.endpoint) as connection:
+        runtime = Runtime(connection, timeout=30)
+        images = Images(connection, timeout=30)
+        if crio:
+            await _have_network(runtime)
+            await images.pull_image(rc.ImageSpec(image=IMAGE))
+        yield Kit(runtime=runtime, images=images, cgroup=daemon.cgroup, logs=logs, crio=crio, old=daemon.old)
+        for sandbox in await runtime.list_sandboxes():
+            await runtime.remove_sandbox(sandbox.id)
+
+
+async def _have_network(runtime: Runtime) -> None:
+    """CRI-O answers before it has looked at its network's configuration, and tells nobody when it has."""
+
+    async def has() -> bool:
+        try:
+            return all(condition.status for condition in (await runtime.status()).conditions)
+        except errors.Unavailable:
+            return False
+
+    async with asyncio.timeout(20):
+        while not await has():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
