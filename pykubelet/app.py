@@ -20,7 +20,7 @@ from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from nodekit.kube.transport import Transport
 from nodekit.metrics import Metrics
-from pykubelet import VERSION, meters, wiring
+from pykubelet import VERSION, meters
 from pykubelet.act.identity import rotation
 from pykubelet.act.identity.bootstrap import Places
 from pykubelet.act.identity.client import ClientIdentity
@@ -39,6 +39,7 @@ from pykubelet.options import Options
 from pykubelet.serve import explain, serving
 from pykubelet.serve.serving import Host
 from pykubelet.serve.stats_summary import StatsSummary
+from pykubelet.wiring import PodLoop
 
 RESTART: Final = Backoff(base=0.5, cap=30.0)
 """How long a loop that crashed waits before it runs again."""
@@ -89,7 +90,7 @@ async def _run(settings: Settings, options: Options) -> None:
         settings = msgspec.structs.replace(settings, cgroup_driver=await _cgroup_driver(runtime, settings))
         health = RuntimeHealth(runtime, clock=clock)
         loop = await stack.enter_async_context(
-            wiring.PodLoop(settings, options, client=client, services=(runtime, images), health=health)
+            PodLoop(settings, options, client=client, services=(runtime, images), health=health)
         )
         node = NodeLoop(settings, options, client=client, services=(runtime, images), pods=loop)
         await node.enforce()
@@ -97,23 +98,22 @@ async def _run(settings: Settings, options: Options) -> None:
         metrics.include(meters.FAMILIES)
         if who.rotates:
             metrics.include(meters.CLIENT_CERTIFICATE)
-        served = wiring.ServedPods(loop.workers)
         host = Host(
             node=options.node_name,
             addresses=options.node_ips,
             cert_dir=options.certificates,
-            pods=served,
+            pods=loop.served,
             runtime=runtime,
             client=client,
             metrics=metrics,
-            checks={"syncloop": loop.relist.trouble},
+            checks={"syncloop": loop.seen.relist.trouble},
             metrics_of=node.metrics(metrics),
             more=(StatsSummary(node.usage.summary),),
             flags=options.flags,
             checkpoints=options.root / "checkpoints",
         )
         await stack.enter_async_context(serving.running(settings, host))
-        await stack.enter_async_context(explain.listening(options.root, served.explain))
+        await stack.enter_async_context(explain.listening(options.root, loop.served.explain))
         if settings.server_tls_bootstrap and not settings.tls_cert_file:
             asked = identity.serving(options.node_name, options.node_ips)
             signed = Store(options.certificates, "kubelet-server")

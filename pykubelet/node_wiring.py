@@ -74,15 +74,15 @@ class NodeLoop:
         pods: PodLoop,
     ) -> None:
         runtime, images = services
-        node, recorder, self.health = pods.node, pods.events, pods.health
+        node, recorder, self.health = pods.api.node, pods.api.events, pods.seen.health
         clock = SystemClock()
-        pods_cgroup = pods.cgroups.of_all_pods
+        pods_cgroup = pods.containers.cgroups.of_all_pods
         self._node_name = options.node_name
         self._settings = settings
         self._runtime = runtime
         self._pods = pods
         self._recorder = recorder
-        self.machine = pods.machine
+        self.machine = pods.seen.machine
         self.facts = NodeFactsGatherer(
             self.health,
             images,
@@ -116,9 +116,9 @@ class NodeLoop:
                 root=options.root,
                 logs=Path(settings.pod_logs_dir),
                 pods_cgroup=pods_cgroup,
-                cgroups=pods.cgroups.pods,
+                cgroups=pods.containers.cgroups.pods,
             ),
-            seen=pods.view.get,
+            seen=pods.seen.view.get,
             clock=clock,
         )
         self.usage.mounted, self.usage.ask_driver = pods.storage.measurable, pods.storage.filesystem
@@ -139,13 +139,13 @@ class NodeLoop:
         )
         self.evictions.changed = self.reporter.wake
         self.shutdown = Shutdown(
-            _shutdown_steps(settings), pods.workers.memories, told=pods.reporter.settled, tell=recorder, clock=clock
+            _shutdown_steps(settings), pods.workers.memories, told=pods.api.reporter.settled, tell=recorder, clock=clock
         )
         self.shutdown.changed = self.reporter.wake
         self.facts.problems.append(self.shutdown.problem)
         pods.refuses_all = self.shutdown.refuses
         self.facts.pressure = self._pressure
-        self.facts.problems.append(lambda: pods.relist.trouble() or "")
+        self.facts.problems.append(lambda: pods.seen.relist.trouble() or "")
         pods.under_pressure = lambda: self.evictions.conditions
         self.health.subscribe(self.reporter.wake)
         self.pod_cidr = PodCidr(runtime, node=lambda: node.current, clock=clock)
@@ -154,7 +154,7 @@ class NodeLoop:
 
     async def enforce(self) -> None:
         """Give the cgroup of all Pods what Pods may have. Raises OSError that names the file, and StartupError."""
-        settings, groups = self._settings, self._pods.cgroups
+        settings, groups = self._settings, self._pods.containers.cgroups
         if machine.is_swapping():
             if settings.fail_swap_on:
                 raise StartupError(_SWAP)
@@ -177,10 +177,10 @@ class NodeLoop:
         self._measure(process)
         return {
             agent_metrics.PROBES: agent_metrics.ProbeMetrics(
-                lambda: {dataclasses.astuple(which): count for which, count in pods.probes.counts.items()},
+                lambda: {dataclasses.astuple(which): count for which, count in pods.seen.probes.counts.items()},
                 lambda: {
                     dataclasses.astuple(which)[:-1]: (took.count, took.seconds)
-                    for which, took in pods.probes.took.items()
+                    for which, took in pods.seen.probes.took.items()
                 },
             ).text,
             metrics.OWN: metrics_disk.DiskMetrics(summary).text,
@@ -195,22 +195,22 @@ class NodeLoop:
         sources = Sources(
             node_name=self._node_name,
             version=SHOWN_VERSION,
-            cgroup_version=2 if pods.cgroups.unified else 1,
-            desired=lambda: pods.desired,
+            cgroup_version=2 if pods.containers.cgroups.unified else 1,
+            desired=lambda: pods.api.desired,
             active=pods.workers.memories.active,
-            mirrors=pods.api_pods.mirrors,
-            runtime=lambda: [found for uid in pods.view.uids() if (found := pods.view.get(uid)) is not None],
-            working=pods.working,
+            mirrors=pods.api.pods.mirrors,
+            runtime=lambda: [found for uid in pods.seen.view.uids() if (found := pods.seen.view.get(uid)) is not None],
+            working=pods.served.working,
             plugin=pods.storage.volumes.plugin,
             sockets=pods.storage.plugins.sockets,
         )
         process.registry.register(AgentMetrics(sources))
         pods.devices.measure(process)
         latency, ends = StartLatency(MeteredStarts(), clock=clock), Terminations()
-        pods.images.on_pull = latency.pulled
-        pods.reporter.on_publish += (latency.published, ends.published)
-        pods.reporter.on_forget += (latency.forget, ends.forget)
-        pods.reporter.on_delivered.append(meters.pod_status_sync.observe)
+        pods.pulls.actions.on_pull = latency.pulled
+        pods.api.reporter.on_publish += (latency.published, ends.published)
+        pods.api.reporter.on_forget += (latency.forget, ends.forget)
+        pods.api.reporter.on_delivered.append(meters.pod_status_sync.observe)
 
     def start(self, tasks: Tasks, *, restart: Backoff) -> None:
         """Have it all run."""

@@ -17,10 +17,10 @@ from pykubelet.act.volumes.kinds import VolumeError
 from pykubelet.act.volumes.nfs import NFS
 from pykubelet.act.volumes.pod_certificates import PodCertificates
 from pykubelet.act.volumes.tokens import Token, Tokens
-from pykubelet.decide import downward, references
+from pykubelet.api_wiring import ApiLoop
+from pykubelet.config.settings import Settings
+from pykubelet.decide import references
 from pykubelet.desired.csi_drivers import CSIDrivers
-from pykubelet.desired.last_known import LastKnown
-from pykubelet.desired.referenced import Referenced
 from pykubelet.desired.trust_bundles import TrustBundles
 from pykubelet.model.ids import Uid
 from pykubelet.model.machine import Filesystem
@@ -28,7 +28,6 @@ from pykubelet.model.pod import Pod
 from pykubelet.model.usage import MountedVolume
 from pykubelet.observe.plugins import Plugins
 from pykubelet.options import Options
-from pykubelet.report.events import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -39,22 +38,21 @@ class Storage:
 
     def __init__(
         self,
-        client: Client,
+        settings: Settings,
         options: Options,
         *,
-        api: tuple[Referenced, Recorder],
-        files: PodFiles,
-        facts: Callable[[tuple[str, ...]], downward.Facts],
+        client: Client,
+        api: ApiLoop,
+        memory: int,
         wake: Callable[[Uid], None],
         changed: Callable[[Callable[[Pod], bool]], None],
-        memory: int,
-        known: LastKnown,
     ) -> None:
-        referenced, events = api
+        known = api.known
         self._changed = changed
+        self.files = PodFiles(options.root, cluster_domain=settings.cluster_domain)
         now = _epoch(SystemClock())
         self.trust_bundles = TrustBundles(client, changed=self._trust_bundles_changed)
-        self.certificates = PodCertificates(client, node=options.node_name, recorder=events, wake=wake, now=now)
+        self.certificates = PodCertificates(client, node=options.node_name, recorder=api.events, wake=wake, now=now)
         tokens = Tokens(client, now=now, shelf=lambda uid: known.tokens(uid, Token))
         issuers = Issuers(tokens, self.trust_bundles, self.certificates)
         self.csi_drivers = CSIDrivers(client, known.csi_drivers())
@@ -66,8 +64,8 @@ class Storage:
         self.claimed = Claimed(client, self.csi, now=now)
         self._nfs = NFS()
         storage = standard.Storage(self.claimed, self.csi, self._nfs)
-        kinds = standard.kinds(referenced, issuers, storage=storage, facts=facts, memory_allocatable=memory)
-        self.volumes = VolumeManager(files, kinds, csi=self.csi, issuers=issuers, recorder=events)
+        kinds = standard.kinds(api.referenced, issuers, storage=storage, facts=api.facts, memory_allocatable=memory)
+        self.volumes = VolumeManager(self.files, kinds, csi=self.csi, issuers=issuers, recorder=api.events)
 
     def measurable(self, uid: Uid) -> tuple[MountedVolume, ...]:
         """The volumes of a Pod that are filesystems of their own, of which it can be told how full they are."""
