@@ -37,11 +37,16 @@ def read(root: Path = Path("/")) -> Machine:
         kernel=platform.release(),
         os_image=_os_image(root),
         architecture=_ARCHITECTURES.get(platform.machine(), platform.machine()),
-        max_pids=min(_number(root, "proc/sys/kernel/pid_max"), _number(root, "proc/sys/kernel/threads-max")),
+        max_pids=max_pids(root),
         in_user_namespace=_first(root, "proc/self/uid_map").split() not in (_ALL_IDS, []),
         physical_cores=physical,
         sockets=sockets,
     )
+
+
+def max_pids(root: Path = Path("/")) -> int:
+    """How many processes and threads the machine can have by now; 0 if it does not say. It may change at any time."""
+    return min(_number(root, "proc/sys/kernel/pid_max"), _number(root, "proc/sys/kernel/threads-max"))
 
 
 def has_apparmor(root: Path = Path("/")) -> bool:

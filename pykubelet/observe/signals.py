@@ -9,7 +9,7 @@ import logging
 from pykubelet.cri import errors as cri_errors
 from pykubelet.decide.pressure import Observation
 from pykubelet.model.machine import Filesystem, Machine
-from pykubelet.observe import cgroup_usage, node_usage
+from pykubelet.observe import cgroup_usage, machine, node_usage
 from pykubelet.observe.usage import Usage
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,8 @@ class Signals:
         else:
             limit = min(pods.memory_limit or self._machine.memory, self._machine.memory)
             found["allocatableMemory.available"] = Observation(max(0, limit - pods.working_set), limit)
-        if self._machine.max_pids:
-            left = max(0, self._machine.max_pids - node_usage.processes())
-            found["pid.available"] = Observation(left, self._machine.max_pids)
+        if limit := machine.max_pids():
+            found["pid.available"] = Observation(max(0, limit - node_usage.processes()), limit)
         return found
 
 

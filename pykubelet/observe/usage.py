@@ -198,7 +198,7 @@ class Usage:
             network=decided.network(node_usage.network()),
             fs=_whole(disks.node, now),
             runtime=told.RuntimeStats(image_fs=image_fs, container_fs=image_fs),
-            rlimit=told.RlimitStats(time=now, maxpid=self._machine.max_pids, curproc=node_usage.processes()),
+            rlimit=told.RlimitStats(time=now, maxpid=machine.max_pids(), curproc=node_usage.processes()),
             swap=swap,
         )
 

@@ -1,4 +1,4 @@
-"""What not every kernel can show: AppArmor, huge pages, NFS and swap.
+"""What not every kernel can show, or machine spare: AppArmor, huge pages, NFS, swap and process ids.
 
 They need a guest that is a node; each can be run alone. They need root, and `make deb`.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.machines.cluster import Cluster
 from tests.machines.machine import CommandError
@@ -247,3 +248,42 @@ def test_only_burstable_pods_have_a_share_of_the_swap(cluster: Cluster, swapping
     info = json.loads(cluster.kubectl(f"get node {swapping.name} -o json"))["status"]["nodeInfo"]
     assert info["swap"] == {"capacity": swap * 1024}
     gone(cluster, "share", "whole", "none")
+
+
+MORE = 300
+_PROCESSES = (
+    "cd /proc; sort -n sys/kernel/pid_max sys/kernel/threads-max | head -1; cut -d/ -f2 loadavg | cut -d' ' -f1"
+)
+
+
+@pytest.fixture(scope="module")
+def counting(cluster: Cluster, node: Guest) -> Iterator[Guest]:
+    """Of all the processes that its kernel could have, the node has room for some hundreds more."""
+    most, there = map(int, node.run(_PROCESSES).stdout.split())
+    settings = yaml.safe_load(node.run("cd /var/lib/kubelet; tee config.before < config.yaml").stdout)
+    settings["evictionHard"] = {"pid.available": str(most - there - MORE)}
+    settings["evictionPressureTransitionPeriod"] = "5s"
+    text = json.dumps(settings)
+    node.run(f"cat > /var/lib/kubelet/config.yaml <<'END'\n{text}\nEND\nsystemctl restart kubelet", timeout=120)
+    cluster.kubectl(f"wait --for=condition=Ready node/{node.name} --timeout=60s")
+    yield node
+    node.run("cd /var/lib/kubelet; mv config.before config.yaml; systemctl restart kubelet", timeout=120)
+
+
+def test_a_node_without_process_ids_ends_the_pod_that_has_most(cluster: Cluster, counting: Guest) -> None:
+    def under_pressure() -> str:
+        conditions = json.loads(cluster.kubectl(f"get node {counting.name} -o json"))["status"]["conditions"]
+        return next(one["status"] for one in conditions if one["type"] == "PIDPressure")
+
+    many = f"i=0; while [ $i -lt {MORE + 100} ]; do sleep 1000 & i=$((i+1)); done; wait"
+    apply(cluster, made("few", {}))
+    ready(cluster, "few")
+    apply(cluster, made("many", {}, {"command": ["sh", "-c", many]}))
+    cluster.until(lambda: under_pressure() == "True", seconds=180)
+    cluster.kubectl("wait --for=jsonpath={.status.phase}=Failed pod/many --timeout=120s")
+    status = pod(cluster, "many")["status"]
+    assert status["reason"] == "Evicted"
+    assert status["message"].startswith("The node was low on resource: pids. ")
+    assert pod(cluster, "few")["status"]["phase"] == "Running"
+    cluster.until(lambda: under_pressure() == "False", seconds=120)
+    gone(cluster, "few", "many")
