@@ -32,14 +32,14 @@ from pykubelet.cri.errors import CriError
 from pykubelet.cri.images import Images
 from pykubelet.cri.runtime import Runtime
 from pykubelet.decide import identity
-from pykubelet.node_wiring import NodeLoop
 from pykubelet.observe import addresses
 from pykubelet.observe.runtime_health import RuntimeHealth
 from pykubelet.options import Options
 from pykubelet.serve import explain, serving
 from pykubelet.serve.serving import Host
 from pykubelet.serve.stats_summary import StatsSummary
-from pykubelet.wiring import PodLoop
+from pykubelet.wiring.node import NodeLoop
+from pykubelet.wiring.pods import PodLoop
 
 RESTART: Final = Backoff(base=0.5, cap=30.0)
 """How long a loop that crashed waits before it runs again."""

@@ -17,7 +17,6 @@ from pykubelet.act.volumes.kinds import VolumeError
 from pykubelet.act.volumes.nfs import NFS
 from pykubelet.act.volumes.pod_certificates import PodCertificates
 from pykubelet.act.volumes.tokens import Token, Tokens
-from pykubelet.api_wiring import ApiLoop
 from pykubelet.config.settings import Settings
 from pykubelet.decide import references
 from pykubelet.desired.csi_drivers import CSIDrivers
@@ -28,6 +27,7 @@ from pykubelet.model.pod import Pod
 from pykubelet.model.usage import MountedVolume
 from pykubelet.observe.plugins import Plugins
 from pykubelet.options import Options
+from pykubelet.wiring.api import ApiLoop
 
 log = logging.getLogger(__name__)
 

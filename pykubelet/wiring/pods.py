@@ -1,14 +1,14 @@
 """Puts the Pod loop together, and the wake-ups between its parts.
 
-    api_wiring          what is wanted of this node, and what is told of it
-    observe_wiring      what is really there
-    storage_wiring, device_wiring, image_wiring
+    api                 what is wanted of this node, and what is told of it
+    observe             what is really there
+    storage, devices, images
                         what Pods are given: volumes, devices, images
-    container_wiring    what makes their sandboxes and containers of all that
-    upkeep_wiring       what clears up after them
+    containers          what makes their sandboxes and containers of all that
+    upkeep              what clears up after them
 
 The workers stand in the middle. A part tells them no more than which Pod to look at again; what it wants to know of
-Pods it asks the workers. `node_wiring` puts what concerns the Node as a whole around all this, and `app` starts it.
+Pods it asks the workers. `node` puts what concerns the Node as a whole around all this, and `app` starts it.
 """
 
 import asyncio
@@ -23,25 +23,25 @@ from nodekit.aio.tasks import Tasks
 from nodekit.kube.client import Client
 from pykubelet.act.admission import NodeAdmission
 from pykubelet.act.pod_worker import Neighbours, PodWorkers
-from pykubelet.api_wiring import ApiLoop
 from pykubelet.config.settings import Settings
-from pykubelet.container_wiring import Containers
 from pykubelet.cri import runtime_api
 from pykubelet.decide import container_status, pod_status
 from pykubelet.decide.admission import Rejected
-from pykubelet.device_wiring import DeviceLoop
-from pykubelet.image_wiring import Pulls
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
 from pykubelet.model.status import PodStatus
 from pykubelet.observe import machine
 from pykubelet.observe.runtime_health import RuntimeHealth
-from pykubelet.observe_wiring import ObserveLoop
 from pykubelet.options import Options
-from pykubelet.served_pods import ServedPods
-from pykubelet.storage_wiring import Storage
-from pykubelet.upkeep_wiring import Upkeep
+from pykubelet.wiring.api import ApiLoop
+from pykubelet.wiring.containers import Containers
+from pykubelet.wiring.devices import DeviceLoop
+from pykubelet.wiring.images import Pulls
+from pykubelet.wiring.observe import ObserveLoop
+from pykubelet.wiring.served_pods import ServedPods
+from pykubelet.wiring.storage import Storage
+from pykubelet.wiring.upkeep import Upkeep
 
 NODE_PATIENCE: Final = 5.0
 """Seconds that the first look at the Node is waited for; without an API server static Pods run all the same."""

@@ -39,7 +39,7 @@ from pykubelet.report.terminations import Terminations
 from pykubelet.serve import agent_metrics, metrics, metrics_cadvisor, metrics_disk, metrics_resource
 from pykubelet.serve.agent_metrics import AgentMetrics, Sources
 from pykubelet.serve.metrics import Source
-from pykubelet.wiring import PodLoop
+from pykubelet.wiring.pods import PodLoop
 
 SHOWN_VERSION: Final = f"v{KUBERNETES_VERSION}+pykubelet.{VERSION}"
 """What the Node says its kubelet is: a Kubernetes version, with ours as build metadata."""

@@ -8,12 +8,12 @@ from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.images import Images
 from pykubelet.act.pulled_images import PulledImages
 from pykubelet.act.volumes.tokens import Tokens
-from pykubelet.api_wiring import ApiLoop
 from pykubelet.config import credential_providers
 from pykubelet.config.settings import Settings
 from pykubelet.cri import runtime_api
 from pykubelet.decide import image_access
 from pykubelet.options import Options
+from pykubelet.wiring.api import ApiLoop
 
 
 class Pulls:

@@ -15,18 +15,18 @@ from pykubelet.act.sandbox import Place, Sandboxes
 from pykubelet.act.stopping import ContainerStopper
 from pykubelet.act.systemd_slices import SystemdSlices
 from pykubelet.act.user_namespaces import USER_IDS, UserNamespaces, subordinate_ids
-from pykubelet.api_wiring import ApiLoop
 from pykubelet.config.settings import Settings
 from pykubelet.decide import cgroups, container_spec, dns, security
-from pykubelet.device_wiring import DeviceLoop
 from pykubelet.model.machine import Machine
 from pykubelet.model.pod import Pod
 from pykubelet.model.runtime_config import DNSConfig
 from pykubelet.observe import machine
-from pykubelet.observe_wiring import ObserveLoop
 from pykubelet.options import Options
-from pykubelet.storage_wiring import Storage
-from pykubelet.upkeep_wiring import LOG_LINKS
+from pykubelet.wiring.api import ApiLoop
+from pykubelet.wiring.devices import DeviceLoop
+from pykubelet.wiring.observe import ObserveLoop
+from pykubelet.wiring.storage import Storage
+from pykubelet.wiring.upkeep import LOG_LINKS
 
 
 class Containers:
