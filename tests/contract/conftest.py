@@ -1,4 +1,4 @@
-"""What contract cases are given: container runtimes, in network and mount namespaces of their own, and a proxy's node.
+"""What contract cases are given: container runtimes and API servers, in namespaces of their own, and a proxy's node.
 
 Binaries come from $DEVCLUSTER_BIN, PATH or the dev cluster's cache; without them, or without root, the cases against
 containerd are skipped.
@@ -8,15 +8,17 @@ import contextlib
 import gc
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from nodekit.kube.client import Client
+from nodekit.kube.fake import FakeApi
 from pyproxy.act.iptables.programs import BackEnd, Programs
 from pyproxy.act.nftables.kernel import Kernel
 from pyproxy.model.address import Family
-from tests.contract import cri_kit, proxy_lab
+from tests.contract import apiserver, cri_kit, kube_kit, proxy_lab
 from tests.contract.real_containerd import (
     API_SERVER,
     BUSYBOX,
@@ -88,6 +90,42 @@ async def kit(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[c
         return
     async with cri_kit.on_daemon(request.getfixturevalue(request.param), tmp_path) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Callable[[], apiserver.Server]]:
+    """Starts the genuine one when a case first asks for it."""
+    with contextlib.ExitStack() as stack:
+        made: list[apiserver.Server] = []
+
+        def server() -> apiserver.Server:
+            if not made:
+                made.append(stack.enter_context(apiserver.running()))
+            return made[0]
+
+        yield server
+
+
+@pytest.fixture(params=["fake", pytest.param("genuine", marks=kube_kit.needs_genuine)])
+async def api(request: pytest.FixtureRequest, servers: Callable[[], apiserver.Server]) -> AsyncIterator[kube_kit.Api]:
+    """The API servers of which the client's cases are asked."""
+    if request.param == "fake":
+        made = FakeApi()
+        yield kube_kit.InMemory(Client(made), made)
+        return
+    server = servers()
+    async with kube_kit.client_of(server.kubeconfig("token", user={"token": apiserver.TOKEN})) as client:
+        yield kube_kit.Genuine(client, server)
+
+
+@pytest.fixture
+def client(api: kube_kit.Api) -> Client:
+    return api.client
+
+
+@pytest.fixture
+def server(servers: Callable[[], apiserver.Server]) -> apiserver.Server:
+    return servers()
 
 
 @pytest.fixture
