@@ -159,7 +159,7 @@ class Client:
             f"watch {resource.plural}",
             query={"watch": "1", **selection.query, **query},
         )
-        async with self.transport.stream(request) as chunks:
+        async with self.transport.stream(request, timeout=self._timeout) as chunks:
             yield _lines(chunks)
 
     async def _ask(self, request: Request) -> bytes:

@@ -106,7 +106,7 @@ class FakeApi:
         return codec.encode(result)
 
     @contextlib.asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def stream(self, request: Request, *, timeout: float) -> AsyncIterator[AsyncIterator[bytes]]:
         """Watch; see request.Server."""
         await asyncio.sleep(0)
         self._reach(request)

@@ -46,6 +46,8 @@ class Server(Protocol):
         """The answer's body; Unreachable when none came within `timeout` seconds."""
         ...
 
-    def stream(self, request: Request) -> contextlib.AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The answer's body as it comes, in chunks that end anywhere."""
+    def stream(
+        self, request: Request, *, timeout: float
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The answer's body as it comes, in chunks that end anywhere; Unreachable if it does not begin in time."""
         ...

@@ -108,13 +108,11 @@ class Transport:
 
     async def ask(self, request: Request, *, timeout: float) -> bytes:
         """The answer's body. Raises the ApiError that fits; Unreachable when no server answered within `timeout`."""
-        if len(self.credentials.cluster.servers) > 1:
-            timeout = min(timeout, _ANSWER_TIMEOUT)
-        asked, host = self._preferred, _host(self.server)
+        host = _host(self.server)
         began = time.monotonic()
         received: int | None = None
         try:
-            async with asyncio.timeout(timeout):
+            async with self._answering(request, timeout):
                 for patience in range(_PATIENCE, -1, -1):
                     try:
                         async with self._side_by_side, self._open(request) as answer:
@@ -126,11 +124,6 @@ class Transport:
                         if error.retry_after is None or not patience or not error.transient:
                             raise
                         await asyncio.sleep(min(error.retry_after, _LONGEST_PATIENCE))
-        except TimeoutError as error:
-            if asked == self._preferred:
-                self._move((asked + 1) % len(self.credentials.cluster.servers))
-            message = f"no answer within {timeout:g}s"
-            raise errors.Unreachable(request.says, server=self.server, message=message) from error
         finally:
             if self.meter is not None:
                 took, sent = time.monotonic() - began, len(request.body or b"")
@@ -138,15 +131,36 @@ class Transport:
         raise AssertionError("unreachable: the last round returns or raises")
 
     @contextlib.asynccontextmanager
-    async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The answer's body as it comes; errors while it is read become ApiErrors too."""
-        async with self._open(request) as answer:
+    async def stream(self, request: Request, *, timeout: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The answer's body as it comes; errors while it is read become ApiErrors too.
+
+        Unreachable if it does not begin within `timeout`; it may take as long as it likes from then on.
+        """
+        async with contextlib.AsyncExitStack() as opened:
+            async with self._answering(request, timeout):
+                answer = await opened.enter_async_context(self._open(request))
             entry = (_server_of(answer), answer)
             self._streams.add(entry)
             try:
                 yield answer.content.iter_any()
             finally:
                 self._streams.discard(entry)
+
+    @contextlib.asynccontextmanager
+    async def _answering(self, request: Request, timeout: float) -> AsyncIterator[None]:
+        """Leave a server that is silent for so long, or for less when there is another; raises Unreachable."""
+        servers = self.credentials.cluster.servers
+        if len(servers) > 1:
+            timeout = min(timeout, _ANSWER_TIMEOUT)
+        asked = self._preferred
+        try:
+            async with asyncio.timeout(timeout):
+                yield
+        except TimeoutError as error:
+            if asked == self._preferred:
+                self._move((asked + 1) % len(self.credentials.cluster.servers))
+            message = f"no answer within {timeout:g}s"
+            raise errors.Unreachable(request.says, server=servers[asked], message=message) from error
 
     @contextlib.asynccontextmanager
     async def _open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:

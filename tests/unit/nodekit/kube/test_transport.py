@@ -1,14 +1,15 @@
-"""A transport that is left leaves no connection behind, whatever the server does."""
+"""A server that says nothing: it is left in time, and no connection to it stays behind."""
 
 import asyncio
 import datetime as dt
+import re
 import ssl
 from pathlib import Path
 
 import pytest
 import yaml
 
-from nodekit.kube import auth
+from nodekit.kube import auth, errors
 from nodekit.kube.request import Request
 from nodekit.kube.transport import Transport
 from pykubelet.serve import certificates
@@ -39,28 +40,43 @@ class Silent:
         self.connected.set()
 
 
+def credentials(folder: Path, *urls: str) -> auth.Credentials:
+    path = folder / "kubeconfig"
+    cluster = {"server": ",".join(urls), "insecure-skip-tls-verify": True}
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "it",
+                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+                "clusters": [{"name": "it", "cluster": cluster}],
+                "users": [{"name": "it", "user": {"token": "t"}}],
+            }
+        )
+    )
+    return auth.load(path)
+
+
 async def test_a_request_given_up_in_the_middle_leaves_no_connection(tmp_path: Path) -> None:
     server = Silent(tmp_path)
-    async with server as url:
-        path = tmp_path / "kubeconfig"
-        cluster = {"server": url, "insecure-skip-tls-verify": True}
-        path.write_text(
-            yaml.safe_dump(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "it",
-                    "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-                    "clusters": [{"name": "it", "cluster": cluster}],
-                    "users": [{"name": "it", "user": {"token": "t"}}],
-                }
-            )
-        )
-        async with Transport(auth.load(path)) as transport:
-            asking = asyncio.create_task(transport.ask(Request("GET", "/", "ask"), timeout=60))
-            await server.connected.wait()
-            made = list(transport.sockets)
-            asking.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await asking
-        assert [one.fileno() for one in made] == [-1]
+    async with server as url, Transport(credentials(tmp_path, url)) as transport:
+        asking = asyncio.create_task(transport.ask(Request("GET", "/", "ask"), timeout=60))
+        await server.connected.wait()
+        made = list(transport.sockets)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert [one.fileno() for one in made] == [-1]
+
+
+async def test_a_server_that_never_begins_to_stream_is_left_for_the_next(tmp_path: Path) -> None:
+    async with (
+        Silent(tmp_path) as first,
+        Silent(tmp_path) as second,
+        Transport(credentials(tmp_path, first, second)) as transport,
+    ):
+        with pytest.raises(errors.Unreachable, match=f"{re.escape(first)}.* no answer within 0.5s"):
+            async with transport.stream(Request("GET", "/", "watch it"), timeout=0.5):
+                pass
+        assert transport.server == second
