@@ -24,10 +24,13 @@ UNKNOWN_SANDBOX, UNKNOWN_CONTAINER = SandboxId("0" * 64), ContainerId("0" * 64)
 serial = itertools.count(1)
 
 
+HEEDING = "heeding"
+
+
 class Does(enum.Enum):
     """What a container's process does: as a command for a real one, as a program for the fake."""
 
-    RUNS = ("trap 'exit 0' TERM; while :; do sleep 1 & wait; done", fake.Program())
+    RUNS = (f"trap 'exit 0' TERM; echo {HEEDING}; while :; do sleep 1 & wait; done", fake.Program())
     SUCCEEDS = ("exit 0", fake.Program(exits_after=0.05))
     EXITS_3 = ("exit 3", fake.Program(exits_after=0.05, code=3))
     IGNORES_STOP = ("trap '' TERM; while :; do sleep 1; done", fake.Program(ignores_stop=True))
@@ -95,6 +98,13 @@ class Kit:
         if start:
             await self.runtime.start_container(container)
         return await self.runtime.container_status(container, sandbox=sandbox)
+
+    async def until_heeding(self, container: observed.Container) -> None:
+        """Wait until the process has a handler for the stop signal: a first process without one never gets it."""
+        log = Path(container.log_path)
+        async with asyncio.timeout(10):
+            while not self.world and HEEDING not in log.read_text():  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.02)
 
     async def until_exited(self, container: observed.Container) -> observed.Container:
         async with asyncio.timeout(10):

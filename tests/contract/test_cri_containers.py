@@ -48,6 +48,7 @@ async def test_an_exit_is_seen(kit: Kit, does: Does, code: int, reason: str) -> 
 
 async def test_a_process_that_heeds_the_stop_signal_ends_by_itself(kit: Kit) -> None:
     running = await kit.container(Does.RUNS)
+    await kit.until_heeding(running)
     await kit.runtime.stop_container(running.id, grace=10)
     ended = await kit.runtime.container_status(running.id, sandbox=running.sandbox_id)
     assert (ended.state, ended.exit_code) == (observed.ContainerState.EXITED, 0)
