@@ -8,20 +8,18 @@ from pyproxy.act import leftovers, parties
 from pyproxy.act.iptables import programs, writer
 from pyproxy.act.iptables.programs import BackEnd
 from pyproxy.act.nftables.kernel import Kernel
+from pyproxy.act.nftables.unheard import Unheard
 from pyproxy.act.nftables.writer import Writer
 from pyproxy.decide import ruleset as nftables
 from pyproxy.decide.chains import Policy
 from pyproxy.decide.iptables import ruleset as iptables
 from pyproxy.model import ruleset as rs
-from pyproxy.model.address import Family
-from pyproxy.model.transaction import Transaction
 from pyproxy.observe.edits import Edits
 from pyproxy.observe.tables import Tables
 from pyproxy.report.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-_LARGE = 1000
 T = TypeVar("T")
 
 
@@ -60,7 +58,7 @@ class Nftables:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._tables = Tables(kernel.port)
-        self.writer = Writer(_Unheard(kernel, self._tables))
+        self.writer = Writer(Unheard(kernel, self._tables))
 
     def rules(self, policy: Policy) -> nftables.Ruleset:
         """A family's ruleset, empty."""
@@ -111,30 +109,6 @@ class Iptables:
     def report(self, metrics: Metrics) -> None:
         """How many rules there are."""
         metrics.watch_rules(self.writer.rules)
-
-
-class _Unheard:
-    """A kernel whose large transactions the monitor of our tables does not hear."""
-
-    def __init__(self, kernel: Kernel, tables: Tables) -> None:
-        self._kernel = kernel
-        self._tables = tables
-
-    def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
-        """As the kernel's own."""
-        if transaction.fresh or transaction.size > _LARGE:
-            with self._tables.deaf():
-                self._kernel.apply(transaction, from_nothing=from_nothing)
-        else:
-            self._kernel.apply(transaction, from_nothing=from_nothing)
-
-    def chain_names(self, family: Family) -> set[str]:
-        """As the kernel's own."""
-        return self._kernel.chain_names(family)
-
-    def forget_clients(self, change: Transaction) -> None:
-        """As the kernel's own."""
-        self._kernel.forget_clients(change)
 
 
 async def of_iptables(kernel: Kernel) -> Iptables:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from nodekit.aio.backoff import Backoff
 from pyproxy.model import ruleset as rs
 from pyproxy.netlink import wire
 
@@ -19,6 +20,7 @@ _SO_RCVBUFFORCE: Final = 33
 _BUFFER: Final = 4 << 20
 _OURS: Final = rs.TABLE.encode() + b"\0"
 _SETTLE: Final = 0.02
+_AGAIN: Final = Backoff(base=1.0, cap=30.0)
 
 
 class Tables:
@@ -30,6 +32,7 @@ class Tables:
     def __init__(self, own_port: int) -> None:
         self._own_port = own_port
         self._touched: list[Callable[[], None]] = []
+        self._missed = 0  # how many times in a row
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, wire.NETLINK_NETFILTER)
         self._socket.bind((0, 0))
         self._widen()
@@ -49,6 +52,17 @@ class Tables:
         finally:
             self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
 
+    def listens_again(self, *, missed: bool) -> None:
+        """After `deaf`: whether somebody may have changed a table meanwhile, ours or another.
+
+        If so, ours counts as changed: at once the first time, ever later where somebody changes others all the time.
+        """
+        self._missed = self._missed + 1 if missed else 0
+        if missed:
+            delay = _AGAIN.delay(self._missed - 1) if self._missed > 1 else 0.0
+            log.info("somebody changed a table while %s was written: that is done again in %.0f s", rs.TABLE, delay)
+            asyncio.get_running_loop().call_later(delay, self._tell)
+
     async def run(self) -> None:
         """Listen until cancelled. What was missed counts as a change."""
         loop = asyncio.get_running_loop()
@@ -66,8 +80,11 @@ class Tables:
                 while self._drain():
                     pass
                 log.warning("somebody else has changed table %s: it is written anew", rs.TABLE)
-                for touched in self._touched:
-                    touched()
+                self._tell()
+
+    def _tell(self) -> None:
+        for touched in self._touched:
+            touched()
 
     def _widen(self) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)

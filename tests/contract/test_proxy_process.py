@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,17 @@ def test_faults_by_a_seed_refuse_nobody_and_leave_the_apis_truth(made: Ground) -
 def test_what_others_do_to_the_table_is_healed(made: Ground, edit: tuple[str, ...]) -> None:
     subprocess.run(["nft", *edit], check=True)
     assert made.converged(10) == ""
+
+
+def test_what_others_do_while_the_table_is_written_anew_is_healed_too(made: Ground) -> None:
+    """Whoever comes while the kernel makes the change has his turn right after it, before pyproxy hears again."""
+    for _ in range(6):
+        with subprocess.Popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as nft:
+            assert nft.stdin is not None
+            for _ in range(30):
+                print("flush ruleset", file=nft.stdin, flush=True)
+                time.sleep(random.uniform(0, 0.04))  # it is others who keep the time
+        assert made.converged(10) == ""
 
 
 def test_buffers_made_too_small_cost_one_rewrite_and_not_one_for_each_change(made: Ground) -> None:

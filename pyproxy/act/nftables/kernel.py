@@ -115,11 +115,13 @@ class Kernel:
         return all(kind != wire.ERROR for kind, *_ in wire.messages(self._socket.recv(1 << 16)))
 
     def generation(self) -> int:
-        """A number that grows with every change anybody makes to any table."""
+        """A number that is one more with every change anybody makes to any table. Raises OSError."""
         self._sequence += 1
         self._send(wire.message(_SUBSYSTEM | Message.GETGEN, Flag.REQUEST, self._sequence))
-        answer = self._socket.recv(1 << 16)
-        return int(struct.unpack_from(">I", answer, wire.HEADER_SIZE + 4)[0])
+        while True:
+            for _, _, sequence, _, payload in wire.messages(self._socket.recv(1 << 16)):
+                if sequence == self._sequence:
+                    return int(struct.unpack_from(">I", payload, 8)[0])
 
     def _batch(self, commands: Iterable[Command], family: Family) -> None:
         first = self._sequence + 1
