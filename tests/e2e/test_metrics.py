@@ -154,6 +154,8 @@ def measured(cluster: Kube, ours: Manifest, genuine: str) -> Iterator[dict[str, 
                     f'pod="{pod}"' in raw(cluster, node, "metrics/resource")
                     and f'pod="{pod}"' in raw(cluster, node, "metrics/probes")
                     and "usageNanoCores" in raw(cluster, node, "stats/summary")
+                    # A genuine kubelet tells of a container at once, and counts them at its look at all, once a second.
+                    and 'container_state="running"' in raw(cluster, node, "metrics")
                 ),
                 f"{node} to have measured its Pod",
                 seconds=90,
@@ -162,7 +164,7 @@ def measured(cluster: Kube, ours: Manifest, genuine: str) -> Iterator[dict[str, 
         yield {path: {key: raw(cluster, node, path) for key, node in keys.items()} for path in endpoints}
     finally:
         for pod in pods.values():
-            cluster.delete("pod", pod, wait=False)
+            cluster.delete("pod", pod)
             for kind in ("pvc", "pv"):
                 cluster.run("delete", kind, pod, "--wait=false", "--ignore-not-found")
 
