@@ -110,18 +110,24 @@ class Kernel:
 
     def there(self) -> bool:
         """Whether this kernel has nf_tables at all."""
-        self._sequence += 1
-        self._send(wire.message(_SUBSYSTEM | Message.GETGEN, Flag.REQUEST, self._sequence))
-        return all(kind != wire.ERROR for kind, *_ in wire.messages(self._socket.recv(1 << 16)))
+        try:
+            self.generation()
+        except OSError:
+            return False
+        return True
 
     def generation(self) -> int:
         """A number that is one more with every change anybody makes to any table. Raises OSError."""
         self._sequence += 1
         self._send(wire.message(_SUBSYSTEM | Message.GETGEN, Flag.REQUEST, self._sequence))
         while True:
-            for _, _, sequence, _, payload in wire.messages(self._socket.recv(1 << 16)):
-                if sequence == self._sequence:
-                    return int(struct.unpack_from(">I", payload, 8)[0])
+            for kind, _, sequence, _, payload in wire.messages(self._socket.recv(1 << 16)):
+                if sequence != self._sequence:
+                    continue
+                if kind == wire.ERROR:
+                    (code,) = struct.unpack_from("=i", payload)
+                    raise OSError(-code, f"asking for the generation of nf_tables: {os.strerror(-code)}")
+                return int(struct.unpack_from(">I", payload, 8)[0])
 
     def _batch(self, commands: Iterable[Command], family: Family) -> None:
         first = self._sequence + 1

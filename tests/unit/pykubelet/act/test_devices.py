@@ -1,9 +1,7 @@
 """Pods that ask for devices, from their first sight on, with plugins that have no wire."""
 
 import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -23,10 +21,6 @@ ANSWER = pb.ContainerAllocateResponse(
     annotations={"vendor": "x"},
     cdi_devices=[pb.CDIDevice(name="example.com/gpu=a")],
 ).SerializeToString()
-
-
-def run(scenario: Coroutine[Any, Any, None]) -> None:
-    virtual.run(scenario)
 
 
 def plugins(*ids: str, **options: bool) -> Plugins:
@@ -62,7 +56,7 @@ def test_a_container_gets_its_devices_and_what_comes_with_them(tmp_path: Path) -
             assert made.spec.annotations["vendor"] == "x"
             assert made.spec.cdi_devices == ("example.com/gpu=a",)
 
-    run(scenario())
+    virtual.run(scenario())
 
 
 def test_a_pod_that_cannot_have_its_devices_has_failed_and_nothing_is_made_of_it(tmp_path: Path) -> None:
@@ -85,7 +79,7 @@ def test_a_pod_that_cannot_have_its_devices_has_failed_and_nothing_is_made_of_it
             assert scene.calls("RunPodSandbox") == 0
             assert scene.devices.held() == ()
 
-    run(scenario())
+    virtual.run(scenario())
 
 
 def test_devices_come_back_when_the_pod_holds_nothing_any_more(tmp_path: Path) -> None:
@@ -103,7 +97,7 @@ def test_devices_come_back_when_the_pod_holds_nothing_any_more(tmp_path: Path) -
             assert scene.phase(second) == "Running"
             assert [one.uid for one in scene.devices.held()] == [second.uid]
 
-    run(scenario())
+    virtual.run(scenario())
 
 
 def test_who_has_which_is_known_after_a_restart(tmp_path: Path) -> None:
@@ -123,7 +117,7 @@ def test_who_has_which_is_known_after_a_restart(tmp_path: Path) -> None:
             assert again.plugins.calls == []
             assert [(one.uid, one.ids) for one in again.devices.held()] == [(wanted.uid, {"a"})]
 
-    run(scenario())
+    virtual.run(scenario())
 
 
 def test_what_runs_without_a_record_is_left_alone_until_it_starts_anew(tmp_path: Path) -> None:
@@ -144,7 +138,7 @@ def test_what_runs_without_a_record_is_left_alone_until_it_starts_anew(tmp_path:
             assert again.plugins.calls == [("allocate", ("a",))]
             assert again.states()[-1] == ("main", 1, "Running")
 
-    run(scenario())
+    virtual.run(scenario())
 
 
 def test_a_corrupt_file_is_no_reason_not_to_start(tmp_path: Path) -> None:
