@@ -39,26 +39,28 @@ def options(settings: Settings, *, document: Document[Settings] | None = None, s
 
 
 def _node_ports(settings: Settings, mode: Mode) -> NodePorts:
-    """By default all addresses in the iptables mode and the Node's own in the other, as with kube-proxy.
+    """By default all addresses in the iptables mode and the Node's own in the other; each family is read by itself.
 
-    Loopback answers in the iptables mode alone, so `localhost` adds nothing to the other.
+    As with kube-proxy a family of which nothing is said answers everywhere; but `primary` speaks of both here, so that
+    a Node without an address of a family opens none of that family. Loopback answers in the iptables mode alone.
     """
-    entries = settings.node_port_addresses
+    entries = settings.node_port_addresses or (("primary",) if mode is Mode.NFTABLES else ("all",))
+    primary = "primary" in entries
     prefixes = _prefixes(entries)
-    everywhere = "all" in entries or any(prefix.length == 0 for prefix in prefixes)
-    if mode is Mode.NFTABLES:
-        return NodePorts("primary" in entries or not entries, everywhere, prefixes)
     if "localhost" in entries:
         prefixes = (*prefixes, *_prefixes(("127.0.0.0/8", "::1/128")))
-    everywhere_else = "primary" not in entries
-    v4 = [prefix for prefix in prefixes if prefix.family is Family.IPV4]
-    on_loopback = everywhere or (everywhere_else and not v4) or any(_is_of_loopback(prefix) for prefix in v4)
+    if "all" in entries:
+        prefixes = (*prefixes, *_prefixes(("0.0.0.0/0", "::/0")))
+    of_family = {family: [prefix for prefix in prefixes if prefix.family is family] for family in Family}
+    everywhere = frozenset(
+        family for family, own in of_family.items() if any(one.length == 0 for one in own) or not (own or primary)
+    )
+    on_loopback = Family.IPV4 in everywhere or any(map(_is_of_loopback, of_family[Family.IPV4]))
     return NodePorts(
-        primary="primary" in entries,
+        primary=primary,
         everywhere=everywhere,
-        prefixes=prefixes,
-        everywhere_else=everywhere_else,
-        loopback=on_loopback and settings.iptables.localhost_node_ports,
+        prefixes=tuple(prefix for prefix in prefixes if prefix.family not in everywhere),
+        loopback=mode is Mode.IPTABLES and on_loopback and settings.iptables.localhost_node_ports,
     )
 
 

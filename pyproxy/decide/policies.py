@@ -54,8 +54,7 @@ def _node_port_ips(
     options: Options, family: Family, node_ips: Iterable[Address], machine_ips: Iterable[Address]
 ) -> tuple[Address, ...] | None:
     chosen = options.node_ports
-    unspoken = chosen.everywhere_else and not any(prefix.family is family for prefix in chosen.prefixes)
-    if chosen.everywhere or unspoken:
+    if family in chosen.everywhere:
         return None
     found = {ip for ip in node_ips if chosen.primary}
     found |= {ip for ip in machine_ips if any(ip in prefix for prefix in chosen.prefixes)}

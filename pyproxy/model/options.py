@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from pyproxy.model.address import Prefix
+from pyproxy.model.address import Family, Prefix
 from pyproxy.model.ruleset import Counting
 
 
@@ -25,16 +25,13 @@ class DetectLocal(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class NodePorts:
-    """Which of the machine's addresses answer NodePorts: the Node's own, all but loopback, those in the prefixes.
-
-    In the iptables mode `everywhere_else` has a family of which no prefix speaks answer everywhere, and `loopback` lets
-    127.0.0.0/8 be among all of them or in a prefix.
+    """Which of the machine's addresses answer NodePorts: the Node's own, those in the prefixes; in the families that
+    `everywhere` names, all but loopback. In the iptables mode `loopback` adds what these hold of 127.0.0.0/8.
     """
 
     primary: bool = True
-    everywhere: bool = False
+    everywhere: frozenset[Family] = frozenset()
     prefixes: tuple[Prefix, ...] = ()
-    everywhere_else: bool = False
     loopback: bool = False
 
 

@@ -8,10 +8,11 @@ import yaml
 from pyproxy import KUBERNETES_VERSION, cli, flags, translate
 from pyproxy.config import load
 from pyproxy.config.settings import Settings
-from pyproxy.model.address import Address, Prefix
+from pyproxy.model.address import Address, Family, Prefix
 from pyproxy.model.options import DetectLocal, Mode, NodePorts
 
 HEAD = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+BOTH = frozenset(Family)
 
 
 def test_the_version_is_what_kubeadm_reads(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,7 +41,7 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
     ("config", "field", "wanted"),
     [
         pytest.param({}, "node_ports", NodePorts(), id="NodePorts answer on the node's own addresses by default"),
-        pytest.param({"nodePortAddresses": ["all"]}, "node_ports", NodePorts(False, True), id="all is everywhere"),
+        pytest.param({"nodePortAddresses": ["all"]}, "node_ports", NodePorts(False, BOTH), id="all is everywhere"),
         pytest.param({}, "mode", Mode.NFTABLES, id="nftables is the mode where none is said"),
         pytest.param({"mode": "iptables"}, "mode", Mode.IPTABLES, id="iptables is the mode where it is said"),
         pytest.param(
@@ -52,19 +53,19 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
         pytest.param(
             {"mode": "iptables"},
             "node_ports",
-            NodePorts(primary=False, everywhere_else=True, loopback=True),
+            NodePorts(primary=False, everywhere=BOTH, loopback=True),
             id="with iptables NodePorts answer everywhere by default",
         ),
         pytest.param(
             {"mode": "iptables", "iptables": {"localhostNodePorts": False}},
             "node_ports",
-            NodePorts(primary=False, everywhere_else=True),
+            NodePorts(primary=False, everywhere=BOTH),
             id="with iptables loopback can be left out",
         ),
         pytest.param(
             {"mode": "iptables", "nodePortAddresses": ["10.0.0.0/8"]},
             "node_ports",
-            NodePorts(primary=False, prefixes=(Prefix(Address(bytes((10, 0, 0, 0))), 8),), everywhere_else=True),
+            NodePorts(False, frozenset({Family.IPV6}), (Prefix(Address(bytes((10, 0, 0, 0))), 8),)),
             id="a prefix without loopback in it leaves loopback out",
         ),
         pytest.param(

@@ -1,7 +1,10 @@
 """Where NodePorts answer, by mode, prefix and family."""
 
+import msgspec
 import pytest
 
+from pyproxy import translate
+from pyproxy.config.settings import IPTables, Settings
 from pyproxy.decide import policies
 from pyproxy.model import address as addresses
 from pyproxy.model.address import Address, Family, Prefix
@@ -22,25 +25,25 @@ def cidr(text: str) -> Prefix:
 
 MACHINE = [ip(text) for text in ("127.0.0.1", "::1", "198.18.0.1", "198.18.0.2", "fd00::1")]
 NODE = [ip("198.18.0.1"), ip("fd00::1")]
-ELSE = {"primary": False, "everywhere_else": True}
+BOTH = frozenset(Family)
 
 
 @pytest.mark.parametrize(
     ("chosen", "v4", "v6", "on_loopback"),
     [
         pytest.param(NodePorts(), ["198.18.0.1"], ["fd00::1"], False, id="the Node's own"),
-        pytest.param(NodePorts(everywhere=True), None, None, False, id="everywhere"),
-        pytest.param(NodePorts(everywhere=True, loopback=True), None, None, True, id="everywhere and on loopback"),
+        pytest.param(NodePorts(everywhere=BOTH), None, None, False, id="everywhere"),
+        pytest.param(NodePorts(everywhere=BOTH, loopback=True), None, None, True, id="everywhere and on loopback"),
         pytest.param(
-            NodePorts(prefixes=(cidr("198.18.0.2/32"),), **ELSE), ["198.18.0.2"], None, False,
-            id="a family nobody spoke of answers everywhere",
+            NodePorts(False, frozenset({Family.IPV6}), (cidr("198.18.0.2/32"),)), ["198.18.0.2"], None, False,
+            id="one family everywhere, the other in a prefix",
         ),
         pytest.param(
-            NodePorts(prefixes=(cidr("127.0.0.0/8"), cidr("::1/128")), loopback=True, **ELSE),
+            NodePorts(prefixes=(cidr("127.0.0.0/8"), cidr("::1/128")), primary=False, loopback=True),
             ["127.0.0.1"], [], True, id="on loopback alone, which IPv6 can't",
         ),
         pytest.param(
-            NodePorts(prefixes=(cidr("127.0.0.0/8"), cidr("::1/128")), **ELSE), [], [], False,
+            NodePorts(prefixes=(cidr("127.0.0.0/8"), cidr("::1/128")), primary=False), [], [], False,
             id="loopback is asked for and not allowed",
         ),
     ],
@@ -53,3 +56,69 @@ def test_node_ports(chosen: NodePorts, v4: list[str] | None, v6: list[str] | Non
         )  # fmt: skip
         assert policy.node_port_ips == (None if wanted is None else tuple(ip(text) for text in wanted))
         assert policy.loopback_node_ports == (on_loopback and family is Family.IPV4)
+
+
+# By entries of nodePortAddresses: where each family answers in both modes (None is everywhere), and whether 127.0.0.1
+# may in the iptables mode. As NewNodePortAddresses of the genuine kube-proxy, which reads each family by itself.
+ROWS = [
+    pytest.param("198.18.0.2/31,::/0", ["198.18.0.2"], None, False, id="the zero of IPv6 is not of IPv4"),
+    pytest.param("0.0.0.0/0,fd00::/64", None, ["fd00::1"], True, id="the zero of IPv4 is not of IPv6"),
+    pytest.param("198.18.0.2/31", ["198.18.0.2"], None, False, id="IPv6 of which nothing is said is everywhere"),
+    pytest.param("fd00::/64", None, ["fd00::1"], True, id="IPv4 of which nothing is said is everywhere"),
+    pytest.param("198.18.0.2/31,0.0.0.0/0", None, None, True, id="a zero leaves nothing to other prefixes"),
+    pytest.param("all", None, None, True, id="all"),
+    pytest.param("primary", ["198.18.0.1"], ["fd00::1"], False, id="primary speaks of both families"),
+    pytest.param("primary,198.18.0.2/31", ["198.18.0.1", "198.18.0.2"], ["fd00::1"], False, id="primary and a prefix"),
+    pytest.param("primary,::/0", ["198.18.0.1"], None, False, id="primary and the zero of IPv6"),
+    pytest.param("128.0.0.0/1", ["198.18.0.1", "198.18.0.2"], None, False, id="a prefix that holds no loopback"),
+]
+
+
+@pytest.mark.parametrize("mode", ["nftables", "iptables"])
+@pytest.mark.parametrize(("entries", "v4", "v6", "on_loopback"), ROWS)
+def test_each_family_is_read_by_itself(
+    mode: str, entries: str, v4: list[str] | None, v6: list[str] | None, on_loopback: bool
+) -> None:
+    settings = msgspec.structs.replace(Settings(), mode=mode, node_port_addresses=tuple(entries.split(",")))
+    assert _answering(settings) == (v4, v6, on_loopback and mode == "iptables")
+
+
+@pytest.mark.parametrize(
+    ("settings", "v4", "v6", "on_loopback"),
+    [
+        pytest.param(Settings(mode="nftables"), ["198.18.0.1"], ["fd00::1"], False, id="nftables by default"),
+        pytest.param(Settings(mode="iptables"), None, None, True, id="iptables by default"),
+        pytest.param(
+            Settings(mode="iptables", iptables=IPTables(localhost_node_ports=False)), None, None, False,
+            id="iptables by default, not on loopback",
+        ),
+        pytest.param(
+            Settings(mode="nftables", node_port_addresses=("localhost",)), [], [], False,
+            id="localhost in nftables is nowhere",
+        ),
+        pytest.param(
+            Settings(mode="iptables", node_port_addresses=("localhost",)), ["127.0.0.1"], [], True,
+            id="localhost in iptables is 127.0.0.1",
+        ),
+    ],
+)  # fmt: skip
+def test_where_the_modes_differ(
+    settings: Settings, v4: list[str] | None, v6: list[str] | None, on_loopback: bool
+) -> None:
+    assert _answering(settings) == (v4, v6, on_loopback)
+
+
+def test_primary_opens_no_family_of_which_the_node_has_no_address() -> None:
+    assert _answering(Settings(node_port_addresses=("primary",)), node=NODE[:1]) == (["198.18.0.1"], [], False)
+
+
+def _answering(settings: Settings, *, node: list[Address] = NODE) -> tuple[list[str] | None, list[str] | None, bool]:
+    options = translate.options(settings)
+    found = []
+    for family in Family:
+        policy = policies.decide(
+            options, family, node_ips=node, pod_cidrs=(), machine_ips=MACHINE, service_cidrs=()
+        )  # fmt: skip
+        ips = policy.node_port_ips
+        found.append(None if ips is None else [addresses.text(ip) for ip in ips])
+    return found[0], found[1], options.node_ports.loopback
