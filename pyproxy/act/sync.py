@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from nodekit.aio.backoff import Backoff
@@ -30,7 +30,10 @@ _TURN: Final = 500  # Services put into a ruleset before other tasks get their t
 
 @dataclass(slots=True)
 class _Side(Generic[Change]):
-    """One family: its ruleset, the names last put into it, what its flows lead to, and where this node is."""
+    """One family: its ruleset, the names last put into it, what its flows lead to, and where this node is.
+
+    `untold` are the Services put into it since it was last written.
+    """
 
     ruleset: parties.Rules[Change]
     names: dict[Key, tuple[PortName, ...]]
@@ -40,11 +43,15 @@ class _Side(Generic[Change]):
     whole: bool = True
     started: bool = False
     failures: int = 0
+    untold: set[Key] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """One family's ruleset is in the kernel: `whole` or by its changes alone, in so many seconds."""
+    """One family's ruleset is in the kernel: `whole` or by its changes alone, in so many seconds.
+
+    `services` are all that have changed since that was last so, in writes that failed too.
+    """
 
     family: Family
     whole: bool
@@ -161,10 +168,12 @@ class Sync(Generic[Change]):
                 self._put(service, family, side)
                 if number % _TURN == 0:
                     await self._clock.sleep(0)
+            side.untold.update(woken)
             whole = side.whole
             if await self._write(family, side):
                 self._forget(family, side)
-                synced = Synced(family, whole, self._clock.monotonic() - began, frozenset(woken))
+                written, side.untold = frozenset(side.untold), set()
+                synced = Synced(family, whole, self._clock.monotonic() - began, written)
                 for listener in self._listeners:
                     listener(synced)
         if not any(side.whole for side in self._sides.values()):

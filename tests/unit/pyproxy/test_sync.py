@@ -301,6 +301,32 @@ def test_a_kernel_that_refuses_everything_is_asked_again_later_and_then_has_it_a
     scene.play(script)
 
 
+def test_a_write_that_works_tells_of_the_services_of_those_that_failed_before() -> None:
+    scene = Scene(World({A: (endpoint(1),), B: (endpoint(2),)}))
+    scene.kernel.refuse = lambda transaction, from_nothing: True
+    told: list[frozenset[Key]] = []
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        sync.subscribe(lambda synced: told.append(synced.services))
+        scene.kernel.refuse = lambda transaction, from_nothing: False
+        await asyncio.sleep(40)
+        assert told == [{A, B}]  # none of them was told at the start
+        scene.kernel.refuse = lambda transaction, from_nothing: True
+        scene.world.wanted[A] = ()
+        sync.wake(A)
+        await asyncio.sleep(1)
+        sync.wake(B)
+        await asyncio.sleep(1)
+        scene.kernel.refuse = lambda transaction, from_nothing: False
+        await asyncio.sleep(40)
+        assert told == [{A, B}, {A, B}]
+        sync.wake(B)
+        await asyncio.sleep(1)
+        assert told[2:] == [{B}]
+
+    scene.play(script)
+
+
 def test_unused_chains_go_after_a_while() -> None:
     scene = Scene(World({A: (endpoint(1), endpoint(2))}))
 
