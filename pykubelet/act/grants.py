@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pykubelet.decide import resize
 from pykubelet.model.actions import Actuated
 from pykubelet.model.container import ResourceRequirements
+from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import ResizePending
 
@@ -23,14 +24,18 @@ class Grants:
         """The Pod as it was granted."""
         return resize.granted(asked, self._granted) if self._granted is not None else asked
 
-    def consider(self, asked: Pod, judge: Callable[[Pod], ResizePending | None]) -> Pod:
-        """The Pod as it is granted now: `judge` says why a change has to wait."""
+    def consider(self, asked: Pod, judge: Callable[[Pod], ResizePending | None], seen: PodRuntime | None) -> Pod:
+        """The Pod as it is granted now: `judge` says why a change has to wait. `seen` is what runs of it."""
+        first = self._granted is None
         if self._granted is None:
             self._granted = resize.recalled(asked)
         self.pending = judge(asked) if resize.is_asked(asked, self._granted) else None
         if self.pending is None:
             self._granted = resize.resources_of(asked)
-        return self.applied(asked)
+        granted = self.applied(asked)
+        if first:
+            self.actuated = resize.adopted(asked, granted, seen)
+        return granted
 
     def starts(self, pod: Pod, container: str) -> None:
         """A container starts with what the Pod, as granted, says at this moment."""

@@ -166,7 +166,7 @@ class PodWorkers:
             if memory.ending.cause is EndingCause.REJECTED and seen is None:
                 memory.torn_down = True
         elif memory.admitted:
-            memory.pod = memory.grants.consider(memory.asked, self._near.admission.resize)
+            memory.pod = memory.grants.consider(memory.asked, self._near.admission.resize, seen)
         if memory.ending is None:
             self._near.holder.hold(uid, references.of(memory.pod))
         seen = seen or PodRuntime(uid=uid, namespace=memory.pod.metadata.namespace, name=memory.pod.metadata.name)

@@ -13,7 +13,8 @@ from nodekit.objects.node import Node
 from nodekit.objects.quantity import Quantity
 from pykubelet.decide import admission, conditions, lookup, resources
 from pykubelet.model.actions import Actuated, OpKey
-from pykubelet.model.container import Container, ResourceRequirements
+from pykubelet.model.container import Container, ResourceList, ResourceRequirements
+from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
 from pykubelet.model.pod_state import PodState, ResizePending, ResizeReason
 from pykubelet.model.status import PodCondition
@@ -43,11 +44,34 @@ def recalled(pod: Pod) -> dict[str, ResourceRequirements]:
     found = resources_of(pod)
     for status in (*pod.status.init_container_statuses, *pod.status.container_statuses):
         if status.container_id and status.resources is not None and status.name in found:
-            found[status.name] = msgspec.structs.replace(
-                found[status.name],
-                requests=status.allocated_resources or status.resources.requests,
-                limits=status.resources.limits,
-            )
+            requests = status.allocated_resources or status.resources.requests
+            found[status.name] = _told(found[status.name], requests, status.resources.limits)
+    found[WHOLE_POD] = _whole_told(pod, follows=False)
+    return found
+
+
+def adopted(asked: Pod, granted: Pod, seen: PodRuntime | None) -> dict[str, Actuated]:
+    """What containers that run already when this kubelet first looks have: what their status tells of this very one.
+
+    A container that no status tells of has what was granted.
+    """
+    own, whole = resources_of(granted), None
+    if asked.spec.resources is not None:
+        whole = _whole_told(asked, follows=True)
+    statuses = {s.name: s for s in (*asked.status.init_container_statuses, *asked.status.container_statuses)}
+    found = {}
+    for running in lookup.running(seen) if seen is not None else ():
+        if running.name not in own:
+            continue
+        have, status = own[running.name], statuses.get(running.name)
+        # One that was started after the last report may have been given more than its predecessor had.
+        if status and status.resources is not None and status.container_id.endswith(f"//{running.id}"):
+            requests = status.resources.requests
+            if not _was_following(asked):
+                # Not the shares of the CPU that the genuine kubelet reads back from the runtime, which may be rounded.
+                requests = status.allocated_resources or requests
+            have = _told(resources_of(asked)[running.name], requests, status.resources.limits)
+        found[running.name] = Actuated(have, whole)
     return found
 
 
@@ -166,6 +190,34 @@ def conditions_of(state: PodState) -> Iterator[PodCondition]:
             reason="Error" if failure else "",
             message=failure.message if failure else "",
         )
+
+
+def _was_following(pod: Pod) -> bool:
+    """Whether the last status told that a resize was granted, and not every container had it."""
+    return any(one.type == conditions.RESIZE_IN_PROGRESS and one.status == "True" for one in pod.status.conditions)
+
+
+def _whole_told(pod: Pod, *, follows: bool) -> ResourceRequirements:
+    """The Pod's own resources as its status tells: those it was granted, or if it `follows` a grant, those it has."""
+    asked, status = pod.spec.resources or ResourceRequirements(), pod.status
+    # With an overhead the genuine kubelet's status has that too.
+    if status.resources is None or pod.spec.overhead:
+        return asked
+    following = follows and _was_following(pod)
+    requests = status.resources.requests if following else status.allocated_resources or status.resources.requests
+    return _told(asked, requests, status.resources.limits)
+
+
+def _told(asked: ResourceRequirements, requests: ResourceList, limits: ResourceList) -> ResourceRequirements:
+    """What was told of those resources that are asked for: no other can have been given, as none can be taken away.
+
+    The genuine kubelet tells of others too: a container that inherits its Pod's limit shows it as its own.
+    """
+    return msgspec.structs.replace(
+        asked,
+        requests={name: amount for name, amount in requests.items() if name in asked.requests},
+        limits={name: amount for name, amount in limits.items() if name in asked.limits},
+    )
 
 
 def _whole(have: Actuated) -> ResourceRequirements:

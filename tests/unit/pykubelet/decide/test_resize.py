@@ -17,7 +17,7 @@ from pykubelet.model.observed import ContainerState, PodRuntime, Sandbox, Sandbo
 from pykubelet.model.pod import Pod, PodSpec
 from pykubelet.model.pod_state import Failure, PodState, ResizePending, ResizeReason
 from pykubelet.model.status import ContainerState as Shown
-from pykubelet.model.status import ContainerStatus, PodStatus
+from pykubelet.model.status import ContainerStatus, PodCondition, PodStatus
 
 NOW = 1000.0
 UID = Uid("u")
@@ -119,8 +119,8 @@ def test_what_is_not_granted_yet_is_not_seen() -> None:
     assert not resize.is_asked(pod(SMALL), grants)
 
 
-def test_after_a_restart_of_the_kubelet_the_status_tells_what_was_granted() -> None:
-    told = ContainerStatus(
+def told(resources: ResourceRequirements, allocated: ResourceRequirements, container: str = "a-0") -> ContainerStatus:
+    return ContainerStatus(
         name="a",
         ready=True,
         restart_count=0,
@@ -128,12 +128,62 @@ def test_after_a_restart_of_the_kubelet_the_status_tells_what_was_granted() -> N
         image_id="",
         state=Shown(),
         last_state=Shown(),
-        container_id="containerd://a-0",
-        allocated_resources=SMALL.requests,
-        resources=SMALL,
+        container_id=f"containerd://{container}",
+        allocated_resources=allocated.requests,
+        resources=resources,
     )
-    asked = msgspec.structs.replace(pod(BIG), status=PodStatus(container_statuses=(told,)))
-    assert resize.recalled(asked)["a"] == SMALL
+
+
+def reported(of: Pod, *statuses: ContainerStatus, following: bool = False, **more: object) -> Pod:
+    now = (PodCondition(type="PodResizeInProgress", status="True"),) if following else ()
+    return msgspec.structs.replace(of, status=PodStatus(container_statuses=statuses, conditions=now, **more))
+
+
+def test_after_a_restart_of_the_kubelet_the_status_tells_what_was_granted() -> None:
+    assert resize.recalled(reported(pod(BIG), told(SMALL, SMALL)))["a"] == SMALL
+
+
+ROUNDED = msgspec.structs.replace(BIG, requests={"cpu": "199m", "memory": "64Mi"})
+INHERITED = msgspec.structs.replace(BIG, limits={"cpu": "400m", "memory": "1Gi"})
+LESS = ResourceRequirements(requests={"cpu": "100m", "memory": "64Mi"}, limits={"cpu": "200m"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "has"),
+    [
+        pytest.param(reported(pod(BIG), told(SMALL, SMALL)), SMALL, id="what it is told to have"),
+        pytest.param(reported(pod(BIG), told(LESS, BIG), following=True), LESS, id="in the middle of a resize"),
+        pytest.param(reported(pod(BIG), told(ROUNDED, BIG)), BIG, id="read back from shares of the CPU"),
+        pytest.param(reported(pod(BIG), told(INHERITED, BIG)), BIG, id="with a limit that is the Pod's"),
+        pytest.param(reported(pod(BIG), told(SMALL, SMALL, "a-older")), BIG, id="it was told of its predecessor"),
+        pytest.param(pod(BIG), BIG, id="nothing was told"),
+    ],
+)
+def test_what_a_container_has_that_ran_before_this_kubelet(asked: Pod, has: ResourceRequirements) -> None:
+    found = resize.adopted(asked, asked, PodRuntime(UID, "ns", "pod", (SANDBOX,), (SEEN,)))
+    assert found == {"a": Actuated(has)}
+
+
+@pytest.mark.parametrize(
+    ("following", "granted", "has"),
+    [
+        pytest.param(False, SMALL, SMALL, id="at rest"),
+        pytest.param(True, msgspec.structs.replace(BIG, limits=SMALL.limits), SMALL, id="in the middle of a resize"),
+    ],
+)
+def test_the_resources_of_a_whole_pod_are_told_too(
+    *, following: bool, granted: ResourceRequirements, has: ResourceRequirements
+) -> None:
+    asked = msgspec.structs.replace(pod(BIG), spec=msgspec.structs.replace(pod(BIG).spec, resources=BIG))
+    allocated = granted.requests
+    asked = reported(asked, following=following, resources=SMALL, allocated_resources=allocated)
+    assert resize.recalled(asked)[resize.WHOLE_POD] == granted
+    found = resize.adopted(asked, asked, PodRuntime(UID, "ns", "pod", (SANDBOX,), (SEEN,)))
+    assert found == {"a": Actuated(BIG, has)}
+
+
+def test_nothing_runs_of_a_new_pod() -> None:
+    assert resize.adopted(pod(BIG), pod(BIG), None) == {}
 
 
 def test_a_resize_waits_for_room() -> None:
