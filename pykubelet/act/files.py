@@ -2,11 +2,10 @@
 
 import os
 import secrets
-import shutil
 import stat
 from pathlib import Path
 
-from pykubelet.act import mount
+from pykubelet.act import mount, removal
 from pykubelet.decide import hostname
 from pykubelet.decide.environment import ConfigError
 from pykubelet.model.ids import Uid
@@ -48,7 +47,7 @@ class PodFiles:
         folder = self.folder(uid)
         if busy := mount.below(folder):
             raise OSError(f"{busy[0]} is still mounted: the Pod's folder is kept")
-        shutil.rmtree(folder, ignore_errors=True)
+        removal.remove_tree(folder)
 
     def etc_hosts(self, pod: Pod, pod_ips: tuple[str, ...]) -> str:
         """Write the Pod's hosts file; its path."""

@@ -1,11 +1,12 @@
 """Volumes that are not the Pod's own: claims bound to persistent volumes, and a Pod's inline CSI volumes."""
 
-import asyncio
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from nodekit.aio import threads
 from nodekit.kube import errors, patch
 from nodekit.kube.client import Client
 from nodekit.objects import quantity
@@ -193,8 +194,9 @@ class Claimed:
             return Path(spec.host_path.path)
         if spec.local is not None:
             target = volumes / "kubernetes.io~local-volume" / name
-            # Handing a large folder to the Pod's group takes its time.
-            await asyncio.to_thread(_bind_local, slot.pod, Path(spec.local.path), target, read_only=read_only)
+            # Handing over a large folder takes its time, and nothing may be mounted once the Pod has gone.
+            bind = functools.partial(_bind_local, slot.pod, Path(spec.local.path), target, read_only=read_only)
+            await threads.to_its_end(bind)
             return target
         if spec.nfs is not None:
             target = volumes / nfs.PLUGIN / name

@@ -6,11 +6,13 @@ Source: pkg/volume/csi (csi_attacher.go, csi_mounter.go).
 import asyncio
 import contextlib
 import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Protocol
 
+from nodekit.aio import threads
 from nodekit.kube import errors
 from nodekit.kube.client import Client
 from nodekit.objects.meta import Key
@@ -164,7 +166,8 @@ class CSIVolumes:
                 self._data.forget_published(published)
             raise
         if fresh and group is None and not wanted.read_only and _gives_to_group(wanted, spec):
-            await asyncio.to_thread(ownership.apply, published.target, slot.pod, read_only=False)
+            apply = functools.partial(ownership.apply, published.target, slot.pod, read_only=False)
+            await threads.to_its_end(apply)
 
     async def _map(self, slot: Slot, wanted: Wanted, device: Path, *, spec: CSIDriverSpec) -> None:
         driver = self._driver(wanted.driver)

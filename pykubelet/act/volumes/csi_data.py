@@ -6,12 +6,11 @@ The files `vol_data.json` are the genuine kubelet's. Source: saveVolumeData in p
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from nodekit import whole_file
-from pykubelet.act import mount
+from pykubelet.act import mount, removal
 from pykubelet.decide import csi
 from pykubelet.model.ids import Uid
 
@@ -96,7 +95,7 @@ class CSIData:
             if mount.is_file_system(target):
                 raise OSError(16, "still mounted after the driver unpublished it", str(target))
             target.rmdir()
-        shutil.rmtree(published.folder)
+        removal.remove_tree(published.folder)
 
     def forget_staged(self, driver: str, handle: str) -> None:
         """Remove what is left of a staged volume. OSError while it is still mounted."""
@@ -105,7 +104,7 @@ class CSIData:
             if mount.is_file_system(staging):
                 raise OSError(16, "still mounted after the driver unstaged it", str(staging))
             staging.rmdir()
-        shutil.rmtree(staging.parent, ignore_errors=True)
+        removal.remove_tree(staging.parent)
 
     def device(self, name: str, uid: Uid) -> Path:
         """Where the driver puts the device of a persistent volume for one Pod."""
@@ -148,7 +147,7 @@ class CSIData:
         for folder in (mapped.device.parent, self.block_staging(mapped.name)):
             if folder.exists():
                 folder.rmdir()
-        shutil.rmtree(self._devices / mapped.name, ignore_errors=True)
+        removal.remove_tree(self._devices / mapped.name)
 
 
 def _folders(base: Path) -> list[Path]:

@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pykubelet import meters
-from pykubelet.act import mount, ports
+from pykubelet.act import mount, ports, removal
 from pykubelet.act.files import PodFiles
 from pykubelet.act.volumes.csi import CSIVolumes
 from pykubelet.act.volumes.issuers import Issuers
@@ -104,14 +103,15 @@ class VolumeManager:
             await self._csi.unmount(folder)
             for point in mounted:
                 mount.unmount(point)
-            if mounted and (left := mount.below(folder)):
+            # Looked at again whatever was there before: what is mounted now would be emptied with the folders.
+            if left := mount.below(folder):
                 raise OSError(f"{left[0]} is still mounted")
+            for name in ("volumes", "volume-subpaths", "volumeDevices", "plugins"):
+                removal.remove_tree(folder / name)
         except (OSError, VolumeError) as error:
             raise PodError(
                 "FailedUnMount", f"UnmountVolume.TearDown failed for volumes of Pod {uid}: {error}"
             ) from error
-        for name in ("volumes", "volume-subpaths", "volumeDevices", "plugins"):
-            shutil.rmtree(folder / name, ignore_errors=True)
 
     async def _fill(self, pod: Pod, volume: Volume) -> None:
         try:

@@ -1,0 +1,79 @@
+"""Claims that are bound to a folder of this node."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from nodekit.kube import fake
+from nodekit.kube.client import Client
+from nodekit.objects.meta import ObjectMeta, ObjectReference
+from pykubelet.act import mount
+from pykubelet.act.volumes.claims import Claimed
+from pykubelet.act.volumes.kinds import Slot
+from pykubelet.model.storage import (
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    ClaimStatus,
+    LocalSource,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    PersistentVolumeSpec,
+)
+from pykubelet.model.volume import ClaimSpec, PersistentVolumeClaimSource, Volume
+from tests.unit.pykubelet.decide.pods import pod
+
+
+class Mounts:
+    """What is mounted, in place of the kernel's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.here: set[Path] = set()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
+        monkeypatch.setattr(mount, "bind", self.bind)
+        monkeypatch.setattr(mount, "is_mounted", self.here.__contains__)
+
+    def bind(self, source: Path, target: Path, *, read_only: bool = False) -> None:
+        self.begun.set()
+        self.go_on.wait(10)
+        self.here.add(target)
+
+
+@pytest.fixture
+def mounts(monkeypatch: pytest.MonkeyPatch) -> Mounts:
+    return Mounts(monkeypatch)
+
+
+def _claimed(root: Path) -> Claimed:
+    (root / "disk").mkdir()
+    api = fake.FakeApi()
+    of = ObjectReference(kind="PersistentVolumeClaim", namespace="default", name="claim", uid="c")
+    spec = PersistentVolumeSpec(claim_ref=of, local=LocalSource(path=str(root / "disk")))
+    api.put(PERSISTENT_VOLUMES, PersistentVolume(metadata=ObjectMeta(name="pv-1"), spec=spec))
+    claim = PersistentVolumeClaim(
+        metadata=ObjectMeta(namespace="default", name="claim", uid="c"),
+        spec=ClaimSpec(volume_name="pv-1"),
+        status=ClaimStatus(phase="Bound"),
+    )
+    api.put(PERSISTENT_VOLUME_CLAIMS, claim)
+    return Claimed(Client(api), None, now=lambda: 0.0)  # type: ignore[arg-type]
+
+
+def _slot(root: Path, **spec: object) -> Slot:
+    volume = Volume(name="data", persistent_volume_claim=PersistentVolumeClaimSource(claim_name="claim"))
+    return Slot(pod(**spec), volume, root / "pods/u1/volumes/x/data")
+
+
+async def test_a_pod_that_goes_waits_for_the_mount_that_is_being_made(tmp_path: Path, mounts: Mounts) -> None:
+    mounts.go_on.clear()
+    filling = asyncio.create_task(_claimed(tmp_path).fill(_slot(tmp_path)))
+    await asyncio.to_thread(mounts.begun.wait, 10)
+    filling.cancel()
+    await asyncio.wait([filling], timeout=0.05)
+    assert not filling.done()
+    mounts.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await filling
+    assert mounts.here == {tmp_path / "pods/u1/volumes/kubernetes.io~local-volume/pv-1"}
