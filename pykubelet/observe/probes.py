@@ -163,11 +163,12 @@ class Probes:
             asked = self._clock.monotonic()
             due = asked + max(probe.period_seconds, 1)
             answer = await self._ask(pod, target, kind=kind, probe=probe)
-            self._count(pod, target, kind=kind, ok=answer.ok, seconds=self._clock.monotonic() - asked)
-            count = probe_verdict.counted(count, answer.ok)
-            verdict = probe_verdict.of(count, probe)
-            if verdict is not None:
-                self._set(pod.uid, one, kind, verdict=verdict, message=answer.message)
+            if answer is not None:
+                self._count(pod, target, kind=kind, ok=answer.ok, seconds=self._clock.monotonic() - asked)
+                count = probe_verdict.counted(count, answer.ok)
+                verdict = probe_verdict.of(count, probe)
+                if verdict is not None:
+                    self._set(pod.uid, one, kind, verdict=verdict, message=answer.message)
                 if kind == "startup" and verdict is Verdict.SUCCESS:
                     one.started.set()
                     return
@@ -175,7 +176,10 @@ class Probes:
                     return  # the container is to be killed: asking it again tells nothing new
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
 
-    async def _ask(self, pod: Pod, target: probe_calls.Target, *, kind: str, probe: api.Probe) -> probe_calls.Answer:
+    async def _ask(
+        self, pod: Pod, target: probe_calls.Target, *, kind: str, probe: api.Probe
+    ) -> probe_calls.Answer | None:
+        """None if the probe cannot be made: that says nothing of the container, whose verdict stays as it is."""
         title = kind.capitalize()
         unaskable = ""
         for _ in range(TRIES):
@@ -190,7 +194,7 @@ class Probes:
                 self._tell(pod, target, "Unhealthy", f"{title} probe failed: {answer.message}")
             return answer
         self._tell(pod, target, "Unhealthy", f"{title} probe errored and resulted in unknown state: {unaskable}")
-        return probe_calls.Answer(False, unaskable)
+        return None
 
     def _count(self, pod: Pod, target: probe_calls.Target, *, kind: str, ok: bool, seconds: float) -> None:
         which = Counted(pod.key.namespace, pod.key.name, pod.uid, target.container.name, kind.capitalize(), ok)
