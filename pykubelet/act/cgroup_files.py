@@ -90,16 +90,20 @@ class CgroupFiles:
 
 
 def _make(folder: str, *, made: Callable[[str], None]) -> None:
-    # From the bottom: mostly only the last step is missing.
-    try:
-        os.mkdir(folder)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        _make(os.path.dirname(folder), made=made)
-        with contextlib.suppress(FileExistsError):
+    # From the bottom: mostly only the last step is missing. Above it, systemd removes what it did not ask for itself
+    # whenever it is empty, so a step may be gone again before there is one below it.
+    for turn in range(_ATTEMPTS):
+        try:
             os.mkdir(folder)
-    made(folder)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            if turn == _ATTEMPTS - 1:
+                raise
+            _make(os.path.dirname(folder), made=made)
+        else:
+            made(folder)
+            return
 
 
 def _nothing(folder: str) -> None:

@@ -1,5 +1,6 @@
 """The cgroups of Pods and QoS classes, on folders that stand in for both versions of the kernel's."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,29 @@ async def test_each_pod_has_a_cgroup_in_every_hierarchy(tmp_path: Path) -> None:
     await there.remove_pod(asked)
     assert there.pods() == {}
     assert (tmp_path / "cpu/dev-n1/kubepods/burstable").is_dir()
+
+
+def test_a_cgroup_is_made_though_systemd_removes_empty_ones_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, mkdir, trims = _legacy(tmp_path), os.mkdir, iter(("cpu/a", "memory/a", "memory/a"))
+    trimmed = next(trims)
+
+    def racing(folder: str) -> None:
+        """As the kernel does it, but systemd was there in between with a rmdir for what stands above."""
+        nonlocal trimmed
+        if folder == f"{tmp_path}/{trimmed}/b" and (tmp_path / trimmed).is_dir():
+            (tmp_path / trimmed).rmdir()
+            trimmed = next(trims, "")
+        mkdir(folder)
+
+    monkeypatch.setattr(os, "mkdir", racing)
+    for controller in ("cpu", "memory"):
+        mkdir(tmp_path / controller / "a")
+    tree.make("/a/b")
+    assert not trimmed
+    for controller in ("cpu", "memory", "cpuset"):
+        assert (tmp_path / controller / "a/b").is_dir()
 
 
 async def test_the_burstable_class_weighs_what_its_pods_request(tmp_path: Path) -> None:
