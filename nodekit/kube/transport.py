@@ -13,8 +13,8 @@ import ssl
 import time
 import weakref
 from asyncio import sslproto
-from collections.abc import AsyncIterator
-from typing import Any, Final, Self
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -26,6 +26,8 @@ from nodekit.kube.request import Meter, Request
 from nodekit.objects import codec, status
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _CONNECT_TIMEOUT: Final = 5.0
 # A server that takes the request and says nothing for so long is left, when there is another.
@@ -112,22 +114,25 @@ class Transport:
         began = time.monotonic()
         received: int | None = None
         try:
-            async with self._answering(request, timeout):
-                for patience in range(_PATIENCE, -1, -1):
-                    try:
-                        async with self._side_by_side, self._open(request) as answer:
-                            body = await answer.read()
-                            received = len(body)
-                            return body
-                    except errors.ApiError as error:
-                        # With Retry-After the server says that it did not act on the request.
-                        if error.retry_after is None or not patience or not error.transient:
-                            raise
-                        await asyncio.sleep(min(error.retry_after, _LONGEST_PATIENCE))
+            body = await self._signed_in(request, lambda: self._asked(request, timeout))
+            received = len(body)
+            return body
         finally:
             if self.meter is not None:
                 took, sent = time.monotonic() - began, len(request.body or b"")
                 self.meter.asked(request.method, host, seconds=took, sent=sent, received=received)
+
+    async def _asked(self, request: Request, timeout: float) -> bytes:
+        async with self._answering(request, timeout):
+            for patience in range(_PATIENCE, -1, -1):
+                try:
+                    async with self._side_by_side, self._open(request) as answer:
+                        return await answer.read()
+                except errors.ApiError as error:
+                    # With Retry-After the server says that it did not act on the request.
+                    if error.retry_after is None or not patience or not error.transient:
+                        raise
+                    await asyncio.sleep(min(error.retry_after, _LONGEST_PATIENCE))
         raise AssertionError("unreachable: the last round returns or raises")
 
     @contextlib.asynccontextmanager
@@ -137,14 +142,38 @@ class Transport:
         Unreachable if it does not begin within `timeout`; it may take as long as it likes from then on.
         """
         async with contextlib.AsyncExitStack() as opened:
-            async with self._answering(request, timeout):
-                answer = await opened.enter_async_context(self._open(request))
+
+            async def begin() -> aiohttp.ClientResponse:
+                async with self._answering(request, timeout):
+                    return await opened.enter_async_context(self._open(request))
+
+            answer = await self._signed_in(request, begin)
             entry = (_server_of(answer), answer)
             self._streams.add(entry)
             try:
                 yield answer.content.iter_any()
             finally:
                 self._streams.discard(entry)
+
+    async def _signed_in(self, request: Request, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What an attempt gives; once more, signed in anew, if the server did not know us.
+
+        A plugin that signs in may take longer than a server may be silent: its time is not the server's.
+        """
+        await self._sign_in(request)
+        try:
+            return await attempt()
+        except errors.Unauthorized:
+            if not self.credentials.refused():
+                raise
+        await self._sign_in(request)
+        return await attempt()
+
+    async def _sign_in(self, request: Request) -> None:
+        try:
+            await self.credentials.prepare()
+        except auth.AuthError as error:
+            raise errors.Unauthorized(request.says, server=self.server, message=str(error)) from error
 
     @contextlib.asynccontextmanager
     async def _answering(self, request: Request, timeout: float) -> AsyncIterator[None]:
@@ -166,9 +195,6 @@ class Transport:
     async def _open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer, once its status is known to be a success; errors while it is read become ApiErrors too."""
         answer, server = await self._connect(request)
-        if answer.status == 401 and self.credentials.refused():
-            answer.close()
-            answer, server = await self._connect(request)
         try:
             if answer.status >= 300:
                 raise _error_of(request, answer, server=server, body=await answer.read())
@@ -263,7 +289,6 @@ class Transport:
             raise RuntimeError("the transport is used outside of its `async with` block")
         more: dict[str, Any] = {}
         try:
-            await self.credentials.prepare()
             if server.startswith("https"):
                 more["ssl"] = self.credentials.tls()
                 if self.credentials.cluster.server_name:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nodekit.kube import auth, errors
+from nodekit.kube import auth, errors, exec_plugin
 from nodekit.kube.request import Request
 from nodekit.kube.transport import Transport
 from pykubelet.serve import certificates
@@ -80,3 +80,48 @@ async def test_a_server_that_never_begins_to_stream_is_left_for_the_next(tmp_pat
             async with transport.stream(Request("GET", "/", "watch it"), timeout=0.5):
                 pass
         assert transport.server == second
+
+
+class Plain:
+    """An HTTP server that answers its first requests with these codes, and all others with 200."""
+
+    def __init__(self, *codes: int) -> None:
+        self._codes = list(codes)
+        self.tokens: list[str] = []
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.tokens += re.findall(r"Authorization: Bearer (\S+)", head)
+        code = self._codes.pop(0) if self._codes else 200
+        writer.write(f"HTTP/1.1 {code} as asked\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode())
+        await writer.drain()
+        writer.close()
+
+
+def by_plugin(folder: Path, url: str, *, takes: float) -> auth.Credentials:
+    """Who signs in with a program that needs so many seconds; its n-th token is the letter t n times."""
+    program = folder / "sign-in"
+    answer = '{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {"token": "%s"}}'
+    program.write_text(f"#!/bin/sh\nsleep {takes}\nprintf t >> {folder}/t\nprintf '{answer}' \"$(cat {folder}/t)\"\n")
+    program.chmod(0o700)
+    plugin = exec_plugin.Plugin(
+        command="./sign-in", folder=folder, api_version="client.authentication.k8s.io/v1", args=(), environment={}
+    )
+    return auth.Credentials(auth.Cluster((url,)), auth.Identity(), plugin=plugin)
+
+
+async def test_the_time_a_plugin_takes_is_not_the_servers(tmp_path: Path) -> None:
+    server = Plain(401)
+    async with server as url, Transport(by_plugin(tmp_path, url, takes=0.4)) as transport:
+        # It signs in twice, as its first token is refused.
+        assert await transport.ask(Request("GET", "/", "ask"), timeout=0.3) == b"{}"
+        async with transport.stream(Request("GET", "/", "watch it"), timeout=0.3) as body:
+            assert b"".join([part async for part in body]) == b"{}"
+    assert server.tokens == ["t", "tt", "tt"]
