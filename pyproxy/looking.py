@@ -42,13 +42,13 @@ class _Paper:
 
 
 @contextlib.asynccontextmanager
-async def _known(options: Options, view: views.View[T]) -> AsyncIterator[tuple[World, Sync[T]]]:
+async def _known(options: Options, page: views.Page[T]) -> AsyncIterator[tuple[World, Sync[T]]]:
     """The cluster's wishes and the rulesets they make."""
     async with Transport(wiring.credentials(options), user_agent=f"pyproxy/{VERSION}") as transport:
         world = World(Client(transport), options, machine_ips=machine.now)
         task = asyncio.create_task(world.run(), name="mirrors")
         paper = _Paper()
-        sync: Sync[T] = Sync(world, paper, view.rules, families=tuple(Family), clock=SystemClock(), conntrack=paper)
+        sync: Sync[T] = Sync(world, paper, page.rules, families=tuple(Family), clock=SystemClock(), conntrack=paper)
         world.subscribe(sync.wake, sync.wake_all)
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -69,12 +69,11 @@ async def _known(options: Options, view: views.View[T]) -> AsyncIterator[tuple[W
 def dry_run(options: Options) -> str:
     """What would be written, as nft or iptables-restore reads it. The kernel is not asked."""
 
-    async def read(view: views.View[T]) -> str:
-        async with _known(options, view) as (_, sync):
-            return "".join(view.text(ruleset.whole()) for ruleset in sync.rulesets.values())
+    async def read(page: views.Page[T]) -> str:
+        async with _known(options, page) as (_, sync):
+            return "".join(page.text(ruleset.whole()) for ruleset in sync.rulesets.values())
 
-    with views.of(options.mode) as view:
-        return asyncio.run(read(view))
+    return asyncio.run(read(views.page(options.mode)))
 
 
 def dump(options: Options, *, diff: bool) -> tuple[str, bool]:

@@ -27,8 +27,8 @@ _FRONTENDS = (Set.SERVICES, Set.NODE_PORTS, Set.SHORT_CIRCUITS, Set.NODE_PORT_SH
 _ENDPOINTS = (Set.ENDPOINTS, Set.NODE_PORT_ENDPOINTS, Set.SHORT_ENDPOINTS, Set.NODE_PORT_SHORT_ENDPOINTS)
 
 
-class View(Protocol[T]):
-    """One mode, looked at."""
+class Page(Protocol[T]):
+    """What one mode would write. Neither kernel nor programs are asked for it."""
 
     def rules(self, policy: Policy) -> parties.Rules[T]:
         """A family's ruleset, empty."""
@@ -37,6 +37,10 @@ class View(Protocol[T]):
     def text(self, whole: T) -> str:
         """What would be written."""
         ...
+
+
+class View(Page[T], Protocol[T]):
+    """One mode, and what the kernel holds of it."""
 
     def held(self) -> list[str]:
         """What the kernel has, a line each."""
@@ -49,6 +53,17 @@ class View(Protocol[T]):
     def differences(self, whole: T) -> Iterator[str]:
         """A line for each difference between a family's ruleset and the kernel: `-` is lacking there, `+` is beyond."""
         ...
+
+
+def page(mode: Mode) -> Page[Any]:
+    """What a mode would write."""
+    match mode:
+        case Mode.NFTABLES:
+            return NftablesPage()
+        case Mode.IPTABLES:
+            return IptablesPage()
+        case _:
+            assert_never(mode)
 
 
 @contextlib.contextmanager
@@ -73,11 +88,8 @@ def is_for(key: bytes, address: Address | None, port: int) -> bool:
     return number == port and (called == address if address is not None else not called)
 
 
-class Nftables:
-    """The elements of our tables."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
+class NftablesPage:
+    """The text of our tables."""
 
     def rules(self, policy: Policy) -> nftables.Ruleset:
         """A family's ruleset, empty."""
@@ -86,6 +98,13 @@ class Nftables:
     def text(self, whole: Transaction) -> str:
         """As nft reads it."""
         return nft_text.write(whole)
+
+
+class Nftables(NftablesPage):
+    """The elements of our tables."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
 
     def held(self) -> list[str]:
         """All elements."""
@@ -116,15 +135,8 @@ class Nftables:
                     yield f"{family.word} {line}"
 
 
-class Iptables:
-    """The rules of our chains."""
-
-    def __init__(self) -> None:
-        async def read() -> dict[Family, listing.Listing]:
-            writer = Writer(await programs.choose())
-            return {family: await writer.listing(family) for family in Family if writer.programs.found(family)}
-
-        self._held = asyncio.run(read())
+class IptablesPage:
+    """The text of our chains."""
 
     def rules(self, policy: Policy) -> iptables.Ruleset:
         """A family's ruleset, empty."""
@@ -133,6 +145,17 @@ class Iptables:
     def text(self, whole: Change) -> str:
         """As iptables-restore reads it, or ip6tables-restore."""
         return f"# {whole.family.api_name}\n{text.restore(whole)}"
+
+
+class Iptables(IptablesPage):
+    """The rules of our chains."""
+
+    def __init__(self) -> None:
+        async def read() -> dict[Family, listing.Listing]:
+            writer = Writer(await programs.choose())
+            return {family: await writer.listing(family) for family in Family if writer.programs.found(family)}
+
+        self._held = asyncio.run(read())
 
     def held(self) -> list[str]:
         """All rules of our chains and those that lead to them."""

@@ -8,14 +8,14 @@ from pyproxy.model.options import Options
 
 
 def credentials(options: Options) -> auth.Credentials:
-    """Who we are to the API server: a kubeconfig's user or a Pod's account. Raises AuthError."""
-    found = auth.load(Path(options.kubeconfig)) if options.kubeconfig else auth.in_cluster(os.environ)
-    if options.server:
-        cluster = auth.Cluster(
-            (options.server.rstrip("/"),),
-            authority=found.cluster.authority,
-            insecure=found.cluster.insecure,
-            server_name=found.cluster.server_name,
-        )
-        return auth.Credentials(cluster, found.identity)
-    return found
+    """Who we are to the API server: a kubeconfig's user or a Pod's account; nobody, for a server alone.
+
+    Raises AuthError.
+    """
+    if options.kubeconfig:
+        found = auth.load(Path(options.kubeconfig))
+    elif options.server:
+        return auth.Credentials(auth.Cluster((options.server.rstrip("/"),)), auth.Identity())
+    else:
+        found = auth.in_cluster(os.environ)
+    return found.at(options.server) if options.server else found

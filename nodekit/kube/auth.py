@@ -6,12 +6,13 @@ another address of the API server is used at once.
 
 import asyncio
 import base64
+import dataclasses
 import logging
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from nodekit.kube import credentials, exec_plugin, kubeconfig
 from nodekit.kube.credentials import AuthError, Cluster, Identity, Source
@@ -50,6 +51,16 @@ class Credentials:
         self._signing_in = asyncio.Lock()
         self._context: ssl.SSLContext | None = None
         self._version: object = None
+        self._server = ""
+
+    def at(self, server: str) -> Self:
+        """The same, but with this server in place of those of the kubeconfig, now and when it is read again."""
+        self._server = server.rstrip("/")
+        self.cluster = self._there(self.cluster)
+        return self
+
+    def _there(self, cluster: Cluster) -> Cluster:
+        return dataclasses.replace(cluster, servers=(self._server,)) if self._server else cluster
 
     def reread(self) -> bool:
         """Take over what changed in the kubeconfig; whether the cluster is another now. A wrong one is logged."""
@@ -66,7 +77,7 @@ class Credentials:
         if self.identity is self._of_file:
             self.identity = self._of_file = found.identity
             self._plugin, self._signed_in = found._plugin, None
-        before, self.cluster = self.cluster, found.cluster
+        before, self.cluster = self.cluster, self._there(found.cluster)
         self._context = None
         return self.cluster != before
 

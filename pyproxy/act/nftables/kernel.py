@@ -31,13 +31,18 @@ _CAPPED, _EXTENDED = 0x100, 0x200
 
 
 class Kernel:
-    """A netlink socket in this network namespace, or in the named one `netns`."""
+    """A netlink socket in this network namespace, or in the named one `netns`. Raises RulesetError where it may not."""
 
     def __init__(self, netns: str | None = None) -> None:
         self._carrier = NetlinkSocket(family=wire.NETLINK_NETFILTER, netns=netns, ext_ack=True)
         self._socket: socket.socket = self._carrier.asyncore.socket
-        self._socket.bind((0, 0))
-        self._widen()
+        try:
+            self._socket.bind((0, 0))
+            self._widen()
+        except PermissionError as e:
+            self._carrier.close()
+            what = f"opening nf_tables: {e.strerror}"
+            raise errors.RulesetError(f"{what}: run it as root, or with the capability CAP_NET_ADMIN") from e
         self._send_buffer = 0
         self._sequence = 1
 

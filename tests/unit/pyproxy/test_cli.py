@@ -1,11 +1,13 @@
 """The command line: what it refuses, what it prints, what flags and files become."""
 
+import errno
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pyproxy import KUBERNETES_VERSION, cli, flags, translate
+from pyproxy import KUBERNETES_VERSION, cli, errors, flags, translate, wiring
+from pyproxy.act.nftables.kernel import Kernel
 from pyproxy.config import load
 from pyproxy.config.settings import Settings
 from pyproxy.model.address import Address, Family, Prefix
@@ -118,3 +120,22 @@ def test_every_flag_stands_for_a_field() -> None:
 )
 def test_flags_are_shown_as_the_genuine_one_shows_them(words: list[str], name: str, text: str) -> None:
     assert flags.shown(flags.parse(words))[name] == text
+
+
+def test_a_server_alone_is_asked_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    options = translate.options(Settings(), server="https://one:6443/")
+    found = wiring.credentials(options)
+    assert found.cluster.servers == ("https://one:6443",)
+    assert found.headers() == {}
+
+
+def test_who_may_not_talk_to_the_kernel_is_told_what_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Kernel) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Kernel, "_widen", refused)
+    with pytest.raises(
+        errors.RulesetError, match="opening nf_tables: Operation not permitted: run it as root, or with"
+    ):
+        Kernel()

@@ -70,6 +70,15 @@ def test_whoever_has_another_identity_keeps_it_when_the_kubeconfig_changes(tmp_p
     assert credentials.headers() == {"Authorization": "Bearer renewed"}
 
 
+def test_another_server_stays_in_place_of_those_of_the_kubeconfig(tmp_path: Path) -> None:
+    credentials = auth.load(kubeconfig(tmp_path, cluster={"server": "https://one"}, user={"token": "a"}))
+    credentials = credentials.at("https://mine:6443/")
+    kubeconfig(tmp_path, cluster={"server": "https://another"}, user={"token": "longer"})
+    assert not credentials.reread()
+    assert credentials.cluster.servers == ("https://mine:6443",)
+    assert credentials.headers() == {"Authorization": "Bearer longer"}
+
+
 def test_a_token_file_is_read_again_each_time(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("one\n")
     credentials = auth.load(kubeconfig(tmp_path, user={"tokenFile": "token", "token": "ignored"}))
@@ -176,6 +185,12 @@ async def test_a_plugin_signs_in_again_when_its_token_expired(tmp_path: Path) ->
 async def test_what_a_plugin_did_wrong_is_said(tmp_path: Path, script: str, said: str) -> None:
     with pytest.raises(auth.AuthError, match=f"sign-in: .*{said}"):
         await plugin(tmp_path, script).prepare()
+
+
+async def test_a_plugin_signs_in_for_another_server_too(tmp_path: Path) -> None:
+    credentials = plugin(tmp_path, printed(token="t")).at("https://mine:6443")
+    await credentials.prepare()
+    assert credentials.headers() == {"Authorization": "Bearer t"}
 
 
 async def test_a_plugin_that_is_not_there(tmp_path: Path) -> None:
