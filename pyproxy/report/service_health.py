@@ -1,9 +1,11 @@
 """healthCheckNodePort: tells load balancers whether this node has endpoints of a Service of its own."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
@@ -11,6 +13,8 @@ from nodekit.objects import codec
 from nodekit.objects.meta import Key
 
 log = logging.getLogger(__name__)
+
+_RETRY_AFTER: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +27,17 @@ class Check:
 
 
 class ServiceHealth:
-    """One small server a port. `healthy` tells whether the proxy itself is in sync."""
+    """One small server a port. `healthy` tells whether the proxy itself is in sync.
+
+    A port that can't be had is tried every few seconds; `refused` is told once why not, for each Service and port.
+    """
 
     def __init__(self, healthy: Callable[[], bool], *, refused: Callable[[Key, str], None]) -> None:
         self._healthy = healthy
         self._refused = refused
         self._checks: dict[Key, Check] = {}
         self._runners: dict[Key, tuple[int, web.AppRunner]] = {}
+        self._told: dict[Key, int] = {}  # the ports that were refused, each told once
         self._changed = asyncio.Event()
 
     def put(self, service: Key, check: Check | None) -> None:
@@ -48,17 +56,30 @@ class ServiceHealth:
         return self._checks
 
     async def run(self) -> None:
-        """Open and close ports until cancelled."""
+        """Open and close ports until cancelled; ports are closed when it ends, and opened when it is run again."""
         try:
             while True:
-                await self._changed.wait()
                 self._changed.clear()
                 await self._reconcile()
+                await self._wait()
         finally:
-            for _, runner in self._runners.values():
+            runners, self._runners = self._runners, {}
+            for _, runner in runners.values():
                 await runner.cleanup()
 
+    async def _wait(self) -> None:
+        """Until a check has changed, or it is time to try again what was refused."""
+        lacking = self._checks.keys() - self._runners.keys()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_RETRY_AFTER if lacking else None):
+                await self._changed.wait()
+
     async def _reconcile(self) -> None:
+        self._told = {
+            service: port
+            for service, port in self._told.items()
+            if (check := self._checks.get(service)) is not None and check.port == port
+        }
         for service, (port, runner) in list(self._runners.items()):
             check = self._checks.get(service)
             if check is None or check.port != port:
@@ -77,11 +98,16 @@ class ServiceHealth:
             await web.TCPSite(runner, None, check.port).start()
         except OSError as error:
             await runner.cleanup()
+            if check.service in self._told:
+                return
+            self._told[check.service] = check.port
             text = f"node {check.service} failed to start healthcheck on port {check.port}: {error.strerror}"
             log.error("%s", text)
             self._refused(check.service, text)
             return
         self._runners[check.service] = (check.port, runner)
+        if self._told.pop(check.service, None) is not None:
+            log.info("the healthcheck of %s answers on port %d now", check.service, check.port)
 
     def _answer(self, service: Key) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def answer(request: web.Request) -> web.Response:
