@@ -5,16 +5,16 @@ Source: pkg/kubelet/lifecycle/handlers.go.
 
 import asyncio
 import dataclasses
-import ssl
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
+from nodekit import http_get
 from pykubelet import meters
 from pykubelet.cri import errors as cri_errors
 from pykubelet.cri import runtime_api
+from pykubelet.decide import http_action
 from pykubelet.model.container import Container, Handler, HTTPGetAction
 from pykubelet.model.ids import ContainerId
 
@@ -57,7 +57,7 @@ class Hooks:
         try:
             result = await self._runtime.exec_sync(target.id, command)
         except cri_errors.CriError as error:
-            raise HookFailed(f"Exec lifecycle hook ({list(command)}) failed: {error.detail}") from error
+            raise HookFailed(f"Exec lifecycle hook ({list(command)}) failed: {error.detail or error}") from error
         if result.exit_code:
             output = (result.stdout + result.stderr)[:_OUTPUT].decode(errors="replace")
             what = f"Exec lifecycle hook ({list(command)}) for Container {target.container.name!r} failed"
@@ -73,37 +73,21 @@ async def _pause(seconds: float) -> None:
 
 
 async def _request(action: HTTPGetAction, target: Target) -> None:
-    url = _url(action, target)
-    headers = {"User-Agent": USER_AGENT, "Accept": "*/*"} | {h.name: h.value for h in action.http_headers}
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting, force_close=True)) as session:
-        try:
-            # Any answer counts as success: the hook is a message, not a question.
-            async with session.get(url, headers=headers):
-                return
-        except aiohttp.ClientConnectorSSLError:
-            plain, headers = url.replace("https:", "http:", 1), dict(headers)
-            headers.pop("Authorization", None)
-        except (aiohttp.ClientError, OSError) as error:
-            raise HookFailed(f"HTTP lifecycle hook ({action.path}) failed: {error}") from error
-        try:
-            async with session.get(plain, headers=headers):
+    headers = http_action.headers_of(action, user_agent=USER_AGENT)
+    try:
+        url = http_action.url_of(action, target.container, target.address)
+        async with http_get.session() as http:
+            try:
+                await _tell(http, url, headers)
+            except aiohttp.ClientConnectorSSLError:
+                public = [(name, value) for name, value in headers if name.lower() != "authorization"]
+                await _tell(http, url.replace("https:", "http:", 1), public)
                 meters.hook_fallbacks.inc()
-        except (aiohttp.ClientError, OSError) as error:
-            raise HookFailed(f"HTTP lifecycle hook ({action.path}) failed: {error}") from error
+    except (http_action.NoSuchPortError, aiohttp.ClientError, OSError, ValueError) as error:
+        raise HookFailed(f"HTTP lifecycle hook ({action.path}) failed: {http_get.words(error)}") from error
 
 
-def _url(action: HTTPGetAction, target: Target) -> str:
-    host = action.host or target.address
-    port = action.port
-    if isinstance(port, str):
-        named = (p.container_port for p in target.container.ports if p.name == action.port)
-        number = next(named, None)
-        if number is None and not port.isdigit():
-            raise HookFailed(f"couldn't find port: {port} in container {target.container.name}")
-        port = int(port) if number is None else number
-    parts = urlsplit(action.path or "/")
-    path = parts.path if parts.path.startswith("/") else f"/{parts.path}"
-    bracketed = f"[{host}]" if ":" in host else host
-    return urlunsplit((action.scheme.lower() or "http", f"{bracketed}:{port}", path, parts.query, ""))
+async def _tell(http: aiohttp.ClientSession, url: str, headers: http_action.Headers) -> None:
+    # Any answer counts as success: the hook is a message, not a question.
+    async with http_get.get(http, url, headers):
+        return

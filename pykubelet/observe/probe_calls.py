@@ -6,22 +6,19 @@ Source: pkg/kubelet/prober/prober.go and pkg/probe/*; their messages are part of
 import asyncio
 import dataclasses
 import os
-import ssl
 from typing import Final
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
 
+from nodekit import http_get
 from pykubelet.cri import errors, health, runtime_api
-from pykubelet.decide import expansion
+from pykubelet.decide import expansion, http_action
 from pykubelet.model.container import Container, HTTPGetAction, Probe
 from pykubelet.model.ids import ContainerId
 
 USER_AGENT: Final = "kube-probe/1.37"
 LONGEST_BODY: Final = 10 * 1024
-MOST_REDIRECTS: Final = 10
 _OUTPUT: Final = 10 * 1024
 
 
@@ -55,10 +52,7 @@ class Caller:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Caller":
-        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-        connector = aiohttp.TCPConnector(ssl=trusting, force_close=True, limit=0)
-        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        self._session = http_get.session()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -68,6 +62,12 @@ class Caller:
     async def ask(self, probe: Probe, target: Target) -> Answer:
         """Run the probe once within its timeout. Raises Unaskable."""
         timeout = float(max(probe.timeout_seconds, 1))
+        try:
+            return await self._ask(probe, target, timeout)
+        except http_action.NoSuchPortError as error:
+            raise Unaskable(str(error)) from error
+
+    async def _ask(self, probe: Probe, target: Target, timeout: float) -> Answer:
         if probe.exec:
             values = {e.name: e.value for e in target.container.env if e.value_from is None}
             command = tuple(expansion.expand(word, values) for word in probe.exec.command)
@@ -75,7 +75,7 @@ class Caller:
         if probe.http_get:
             return await self._http(probe.http_get, target, timeout)
         if probe.tcp_socket:
-            port = port_number(probe.tcp_socket.port, target.container)
+            port = http_action.port_number(probe.tcp_socket.port, target.container)
             return await _tcp(probe.tcp_socket.host or target.address, port, timeout)
         if probe.grpc:
             return await _grpc(target.address, probe.grpc.port, probe.grpc.service or "", timeout)
@@ -92,12 +92,8 @@ class Caller:
         return Answer(result.exit_code == 0, output)
 
     async def _http(self, action: HTTPGetAction, target: Target, timeout: float) -> Answer:
-        assert self._session is not None
-        url = url_of(action, target)
-        headers = CIMultiDict((header.name, header.value) for header in action.http_headers)
-        headers.setdefault("User-Agent", USER_AGENT)
-        if not headers.setdefault("Accept", "*/*"):
-            del headers["Accept"]
+        url = http_action.url_of(action, target.container, target.address)
+        headers = http_action.headers_of(action, user_agent=USER_AGENT)
         try:
             async with asyncio.timeout(timeout):
                 return await self._get(url, headers)
@@ -107,49 +103,18 @@ class Caller:
             where = urlsplit(url).netloc
             return Answer(False, f'Get "{url}": dial tcp {where}: connect: {_words(error.os_error)}')
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Answer(False, f'Get "{url}": {error}')
+            return Answer(False, f'Get "{url}": {http_get.words(error)}')
 
-    async def _get(self, url: str, headers: CIMultiDict[str]) -> Answer:
+    async def _get(self, url: str, headers: http_action.Headers) -> Answer:
         assert self._session is not None
-        host = urlsplit(url).hostname
-        for _ in range(MOST_REDIRECTS):
-            async with self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
-                body = await answer.content.read(LONGEST_BODY)
-                location = answer.headers.get("Location")
-                if location and answer.status in (301, 302, 303, 307, 308):
-                    following = urljoin(url, location)
-                    if urlsplit(following).hostname == host:
-                        url = following
-                        continue
-                if 300 <= answer.status < 400:
-                    text = body.decode(errors="replace")
-                    return Answer(True, f"Probe terminated redirects, Response body: {text}", warning=True)
-                if 200 <= answer.status < 300:
-                    return Answer(True)
-                return Answer(False, f"HTTP probe failed with statuscode: {answer.status}")
-        return Answer(False, f'Get "{url}": stopped after {MOST_REDIRECTS} redirects')
-
-
-def url_of(action: HTTPGetAction, target: Target) -> str:
-    """Where an HTTP action leads. Raises Unaskable for a port name the container does not have."""
-    host = action.host or target.address
-    port = port_number(action.port, target.container)
-    parts = urlsplit(action.path or "/")
-    bracketed = f"[{host}]" if ":" in host else host
-    path = parts.path if parts.path.startswith("/") else f"/{parts.path}"
-    return urlunsplit((action.scheme.lower() or "http", f"{bracketed}:{port}", path, parts.query, ""))
-
-
-def port_number(port: int | str, container: Container) -> int:
-    """The number of a port given by number or by the container's name for it."""
-    if isinstance(port, int):
-        return port
-    for named in container.ports:
-        if named.name == port:
-            return named.container_port
-    if port.isdigit():
-        return int(port)
-    raise Unaskable(f"couldn't find port: {port} in container {container.name}")
+        async with http_get.get(self._session, url, headers) as answer:
+            body = await answer.content.read(LONGEST_BODY)
+            if 300 <= answer.status < 400:
+                text = body.decode(errors="replace")
+                return Answer(True, f"Probe terminated redirects, Response body: {text}", warning=True)
+            if 200 <= answer.status < 300:
+                return Answer(True)
+            return Answer(False, f"HTTP probe failed with statuscode: {answer.status}")
 
 
 def _words(error: OSError) -> str:

@@ -19,7 +19,7 @@ from pykubelet.model.container import (
     TCPSocketAction,
 )
 from pykubelet.model.ids import ContainerId
-from pykubelet.observe.probe_calls import Answer, Caller, Target, Unaskable, url_of
+from pykubelet.observe.probe_calls import Answer, Caller, Target, Unaskable
 
 
 @contextlib.asynccontextmanager
@@ -117,17 +117,3 @@ async def test_a_port_name_that_the_container_does_not_have_cannot_be_asked() ->
 async def test_a_command_in_a_container_that_does_not_run_cannot_be_asked() -> None:
     with pytest.raises(Unaskable):
         await ask(Probe(exec=ExecAction(command=("cat", "$(WHERE)"))), 1)
-
-
-@pytest.mark.parametrize(
-    ("action", "url"),
-    [
-        pytest.param(HTTPGetAction(port=80), "http://127.0.0.1:80/", id="no path is the root"),
-        pytest.param(
-            HTTPGetAction(port="web", path="x?y=1"), "http://127.0.0.1:80/x?y=1", id="a slash is put in front"
-        ),
-        pytest.param(HTTPGetAction(port=1, scheme="HTTPS", host="::1"), "https://[::1]:1/", id="IPv6 in brackets"),
-    ],
-)
-def test_url(action: HTTPGetAction, url: str) -> None:
-    assert url_of(action, target()) == url
