@@ -24,6 +24,7 @@ def options(settings: Settings, *, document: Document[Settings] | None = None, s
         mode=mode,
         kubeconfig=settings.client_connection.kubeconfig,
         server=server,
+        bind_address=_bind_address(settings),
         masquerade_bit=section.masquerade_bit,
         masquerade_all=settings.nftables.masquerade_all or settings.iptables.masquerade_all,
         detect_local=detection,
@@ -36,6 +37,12 @@ def options(settings: Settings, *, document: Document[Settings] | None = None, s
         sync_period=section.sync_period,
         min_sync_period=section.min_sync_period if explicit else _SOON,
     )
+
+
+def _bind_address(settings: Settings) -> Address | None:
+    """None for the unspecified address, which says nothing."""
+    address = addresses.parse(settings.bind_address)
+    return address if address is not None and any(address) else None
 
 
 def _node_ports(settings: Settings, mode: Mode) -> NodePorts:

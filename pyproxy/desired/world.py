@@ -110,7 +110,10 @@ class World:
         return topology.Place(self._options.node, "" if myself is None else myself.zone)
 
     def node_ip(self, family: Family) -> Address | None:
-        """The node's own address."""
+        """The node's own address: the one to bind to, if the configuration names one, or the Node's."""
+        bound = self._options.bind_address
+        if bound is not None and len(bound) == family.value:
+            return bound
         myself = self.myself
         return None if myself is None else myself.ip(family)
 

@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from pyproxy.model.address import Family, Prefix
+from pyproxy.model.address import Address, Family, Prefix
 from pyproxy.model.ruleset import Counting
 
 
@@ -43,6 +43,7 @@ class Options:
     mode: Mode = Mode.NFTABLES
     kubeconfig: str = ""
     server: str = ""
+    bind_address: Address | None = None
     masquerade_bit: int = 14
     masquerade_all: bool = False
     detect_local: DetectLocal = DetectLocal.CLUSTER_CIDR

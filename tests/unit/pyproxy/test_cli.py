@@ -75,6 +75,10 @@ def test_a_written_configuration_reads_back_the_same(tmp_path: Path) -> None:
         ),
         pytest.param({}, "min_sync_period", 0.005, id="a default minimum period holds nothing up"),
         pytest.param({"nftables": {"minSyncPeriod": "2s"}}, "min_sync_period", 2.0, id="one in the file is honoured"),
+        pytest.param({}, "bind_address", None, id="no address of its own to bind to"),
+        pytest.param(
+            {"bindAddress": "10.1.2.3"}, "bind_address", Address(bytes((10, 1, 2, 3))), id="an address to bind to"
+        ),
         pytest.param({"hostnameOverride": "N1"}, "node", "n1", id="node names are lower case"),
         pytest.param(
             {"detectLocalMode": "BridgeInterface", "detectLocal": {"bridgeInterface": "cni0"}},

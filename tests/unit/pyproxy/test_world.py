@@ -1,0 +1,42 @@
+"""What the cluster wants of this node, as the API's objects tell it."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from nodekit.aio import virtual
+from nodekit.kube import fake
+from nodekit.kube.client import Client
+from nodekit.objects import meta, node
+from pyproxy.desired.world import World
+from pyproxy.model import address as addresses
+from pyproxy.model.address import Family
+from pyproxy.model.options import Options
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [
+        pytest.param(None, {Family.IPV4: "198.18.0.11", Family.IPV6: "fd00::11"}, id="the Node's own"),
+        pytest.param("198.18.9.9", {Family.IPV4: "198.18.9.9", Family.IPV6: "fd00::11"}, id="one to bind to"),
+        pytest.param("fd00::9", {Family.IPV4: "198.18.0.11", Family.IPV6: "fd00::9"}, id="of the other family"),
+    ],
+)
+def test_the_address_to_bind_to_is_the_nodes(bound: str | None, expected: dict[Family, str]) -> None:
+    api = fake.FakeApi()
+    ips = tuple(node.NodeAddress(type="InternalIP", address=ip) for ip in ("198.18.0.11", "fd00::11"))
+    api.put(node.NODES, node.Node(metadata=meta.ObjectMeta(name="n1"), status=node.NodeStatus(addresses=ips)))
+    options = Options("n1", bind_address=None if bound is None else addresses.parse(bound))
+    world = World(Client(api), options, machine_ips=lambda: ())
+
+    async def scenario() -> None:
+        task = asyncio.create_task(world.run())
+        await world.synced()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    virtual.run(scenario())
+    found = {family: world.node_ip(family) for family in Family}
+    assert {family: ip and addresses.text(ip) for family, ip in found.items()} == expected
