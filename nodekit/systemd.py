@@ -26,10 +26,6 @@ class Notifier:
         """The agent does its work from now on."""
         self._send("READY=1", status)
 
-    def status(self, status: str) -> None:
-        """One line for `systemctl status`."""
-        self._send("", status)
-
     def stopping(self) -> None:
         """The agent is about to end."""
         self._send("STOPPING=1", "")

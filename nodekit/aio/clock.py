@@ -3,7 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -38,11 +38,11 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+_EPOCH: Final = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)
+
+
 class VirtualClock:
     """The time of the running event loop, which `virtual.run` moves without waiting; for tests."""
-
-    def __init__(self, *, epoch: datetime = datetime(2026, 11, 24, 10, 15, tzinfo=UTC)) -> None:
-        self._epoch = epoch
 
     def monotonic(self) -> float:
         """Seconds since the loop began."""
@@ -50,7 +50,7 @@ class VirtualClock:
 
     def now(self) -> datetime:
         """The epoch plus what the loop has lived."""
-        return self._epoch + timedelta(seconds=self.monotonic())
+        return _EPOCH + timedelta(seconds=self.monotonic())
 
     async def sleep(self, seconds: float) -> None:
         """Wait in the loop's time: no real time passes."""

@@ -20,7 +20,6 @@ class Tasks:
 
     def __init__(self) -> None:
         self._group = asyncio.TaskGroup()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "Tasks":
         await self._group.__aenter__()
@@ -31,24 +30,11 @@ class Tasks:
     ) -> None:
         await self._group.__aexit__(kind, error, trace)
 
-    @property
-    def names(self) -> list[str]:
-        """The tasks that run, by name."""
-        return sorted(task.get_name() for task in self._tasks)
-
     def start(
         self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, restart: Backoff | None = None
     ) -> asyncio.Task[None]:
         """Run `work()` as a task of that name; with `restart`, again after a crash, each time a little later."""
-        task = self._group.create_task(_supervise(name, work, restart), name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def cancel(self) -> None:
-        """Ask every task to end; leaving the block waits for them."""
-        for task in list(self._tasks):
-            task.cancel()
+        return self._group.create_task(_supervise(name, work, restart), name=name)
 
 
 async def _supervise(name: str, work: Callable[[], Coroutine[Any, Any, None]], restart: Backoff | None) -> None:

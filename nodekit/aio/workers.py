@@ -56,11 +56,6 @@ class KeyedWorkers(Generic[K]):
         """The keys that run, wait for a timer or are backed off."""
         return frozenset(self._workers)
 
-    @property
-    def busy(self) -> int:
-        """How many calls are under way."""
-        return self._busy
-
     def wake(self, key: K, *, after: float = 0.0) -> None:
         """Have the key handled soon, or `after` seconds from now unless something earlier comes first."""
         worker = self._workers.get(key)

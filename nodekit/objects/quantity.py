@@ -54,11 +54,6 @@ class Quantity:
         """Bytes, printed with binary suffixes."""
         return cls(amount * _NANO, Form.BINARY_SI)
 
-    @classmethod
-    def of_milli(cls, amount: int) -> Self:
-        """Thousandths: millicores."""
-        return cls(amount * (_NANO // 1000), Form.DECIMAL_SI)
-
     @property
     def value(self) -> int:
         """The amount in whole units, rounded away from zero."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nodekit.objects.quantity import Quantity
+from nodekit.objects import quantity
 from pykubelet.decide import cgroups, qos, resources
 from pykubelet.model import runtime_config as cri
 from tests.unit.pykubelet.decide.pods import pod
@@ -48,7 +48,7 @@ def test_a_pod_needs_its_largest_init_step_or_all_that_runs_together() -> None:
         ],
         overhead={"cpu": "10m"},
     )
-    assert resources.pod_requests(made)["cpu"] == Quantity.of_milli(460)
+    assert resources.pod_requests(made)["cpu"] == quantity.parse("460m")
 
 
 @pytest.mark.parametrize(
