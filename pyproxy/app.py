@@ -120,15 +120,15 @@ async def _in_mode(
 ) -> None:
     match options.mode:
         case Mode.NFTABLES:
-            await _run(options, modes.Nftables(kernel), conntrack, counters, shown=shown)
+            await _run(options, modes.Nftables(kernel, _families()), conntrack, counters, shown=shown)
         case Mode.IPTABLES:
-            await _run(options, await modes.of_iptables(kernel), conntrack, counters, shown=shown)
+            await _run(options, await modes.of_iptables(kernel, _families()), conntrack, counters, shown=shown)
 
 
 async def _run(
     options: Options, mode: modes.Mode[T], conntrack: Conntrack, counters: Kernel, *, shown: http.Shown
 ) -> None:
-    clock, metrics, families = SystemClock(), Metrics(options.mode), _families()
+    clock, metrics, families = SystemClock(), Metrics(options.mode), mode.families
     notifier = systemd.Notifier(os.environ)
     health = Health(clock, timeout=2 * options.sync_period)
     health.expect(*families)
@@ -230,6 +230,7 @@ def _families() -> tuple[Family, ...]:
     """IPv6 is left alone on a machine that has none."""
     disabled = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
     if not Path("/proc/net/if_inet6").exists() or (disabled.exists() and disabled.read_text().strip() == "1"):
+        log.info("IPv6 is not served: this machine has none")
         return (Family.IPV4,)
     return tuple(Family)
 

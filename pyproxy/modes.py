@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from pyproxy import errors
 from pyproxy.act import leftovers, parties
 from pyproxy.act.iptables import programs, writer
 from pyproxy.act.iptables.programs import BackEnd
@@ -14,6 +15,7 @@ from pyproxy.decide import ruleset as nftables
 from pyproxy.decide.chains import Policy
 from pyproxy.decide.iptables import ruleset as iptables
 from pyproxy.model import ruleset as rs
+from pyproxy.model.address import Family
 from pyproxy.observe.edits import Edits
 from pyproxy.observe.tables import Tables
 from pyproxy.report.metrics import Metrics
@@ -25,6 +27,11 @@ T = TypeVar("T")
 
 class Mode(Protocol[T]):
     """One way of holding the rules."""
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Those it can hold the rules of, among those that it was asked for."""
+        ...
 
     @property
     def writer(self) -> parties.Writer[T]:
@@ -55,7 +62,8 @@ class Mode(Protocol[T]):
 class Nftables:
     """Rules in a table of our own in nf_tables."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, families: tuple[Family, ...]) -> None:
+        self.families = families
         self._kernel = kernel
         self._tables = Tables(kernel.port)
         self.writer = Writer(Unheard(kernel, self._tables))
@@ -83,7 +91,8 @@ class Nftables:
 class Iptables:
     """Rules in chains of our own in the tables nat and filter of iptables."""
 
-    def __init__(self, kernel: Kernel, chosen: programs.Programs) -> None:
+    def __init__(self, kernel: Kernel, chosen: programs.Programs, families: tuple[Family, ...]) -> None:
+        self.families = families
         self._kernel = kernel
         self._back_end = chosen.back_end
         self.writer = writer.Writer(chosen)
@@ -111,8 +120,17 @@ class Iptables:
         metrics.watch_rules(self.writer.rules)
 
 
-async def of_iptables(kernel: Kernel) -> Iptables:
-    """The iptables mode with the back end this machine uses; raises RulesetError when it has none."""
+async def of_iptables(kernel: Kernel, wanted: tuple[Family, ...]) -> Iptables:
+    """The iptables mode with the back end this machine uses, for those of the families for which that works.
+
+    Raises RulesetError when it works for none.
+    """
     chosen = await programs.choose()
     log.info("iptables of back end %s", chosen.back_end.value or "unknown")
-    return Iptables(kernel, chosen)
+    refused = await chosen.refusals(wanted)
+    families = tuple(family for family in wanted if family not in refused)
+    if not families:
+        raise errors.RulesetError("; ".join(refused.values()))
+    for family, reason in refused.items():
+        log.warning("%s is not served: %s", family.api_name, reason)
+    return Iptables(kernel, chosen, families)

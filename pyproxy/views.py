@@ -153,7 +153,8 @@ class Iptables(IptablesPage):
     def __init__(self) -> None:
         async def read() -> dict[Family, listing.Listing]:
             writer = Writer(await programs.choose())
-            return {family: await writer.listing(family) for family in Family if writer.programs.found(family)}
+            refused = await writer.programs.refusals(Family)
+            return {family: await writer.listing(family) for family in Family if family not in refused}
 
         self._held = asyncio.run(read())
 

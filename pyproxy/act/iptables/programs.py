@@ -9,6 +9,7 @@ import enum
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +42,22 @@ class Programs:
         """Whether the machine has them."""
         return all(shutil.which(self._name(family, verb)) is not None for verb in ("restore", "save"))
 
+    async def check(self, family: Family) -> None:
+        """Nothing, if they can write a family's rules on this machine; raises RulesetError."""
+        if not self.found(family):
+            raise errors.RulesetError(f"no {self._name(family, 'restore')}: install the package iptables")
+        await self.restore(family, "*nat\nCOMMIT\n", dry=True)
+
+    async def refusals(self, families: Iterable[Family]) -> dict[Family, str]:
+        """Why they can't write a family's rules on this machine, for those of which they can't."""
+        refused = {}
+        for family in families:
+            try:
+                await self.check(family)
+            except errors.RulesetError as error:
+                refused[family] = str(error)
+        return refused
+
     async def restore(self, family: Family, text: str, *, dry: bool = False) -> None:
         """Write what `text` names and leave the rest; each table whole or not at all. Raises RulesetError.
 
@@ -61,11 +78,11 @@ class Programs:
             raise errors.RulesetError(f"{program}: {_reason(told)}")
         return listed
 
-    async def flavour(self) -> BackEnd:
+    async def flavour(self, family: Family) -> BackEnd:
         """Which back end a machine's usual programs are."""
-        _, told, _ = await self._run(self._name(Family.IPV4, "restore"), "--version")
+        _, told, _ = await self._run(self._name(family, "restore"), "--version")
         specific = BackEnd.NFT if "nf_tables" in told else BackEnd.LEGACY
-        return specific if Programs(specific).found(Family.IPV4) else BackEnd.USUAL
+        return specific if Programs(specific).found(family) else BackEnd.USUAL
 
     def _name(self, family: Family, verb: str) -> str:
         return "-".join(word for word in (_STEMS[family], self.back_end.value, verb) if word)
@@ -92,18 +109,21 @@ class Programs:
 
 
 async def choose() -> Programs:
-    """The back end this machine uses: that of its iptables-restore, or the one that works. Raises RulesetError."""
+    """The back end this machine uses: that of its iptables-restore, or the one that works; by IPv6 only where no IPv4
+    is to be had. Raises RulesetError.
+    """
     reasons = []
-    for back_end in (BackEnd.USUAL, BackEnd.NFT, BackEnd.LEGACY):
-        programs = Programs(back_end)
-        if not programs.found(Family.IPV4):
-            continue
-        try:
-            await programs.restore(Family.IPV4, "*nat\nCOMMIT\n", dry=True)
-        except errors.RulesetError as error:
-            reasons.append(str(error))
-        else:
-            return Programs(await programs.flavour() if back_end is BackEnd.USUAL else back_end)
+    for family in Family:
+        for back_end in BackEnd:
+            programs = Programs(back_end)
+            if not programs.found(family):
+                continue
+            try:
+                await programs.check(family)
+            except errors.RulesetError as error:
+                reasons.append(str(error))
+            else:
+                return Programs(await programs.flavour(family) if back_end is BackEnd.USUAL else back_end)
     raise errors.RulesetError("; ".join(reasons) or "no iptables-restore: install the package iptables")
 
 
