@@ -176,7 +176,7 @@ vm: deb ## A QEMU guest with cgroup v2, the systemd driver, AppArmor, huge pages
 	@$(VENV)/bin/pytest -v -x -s tests/vm/test_guest.py tests/vm/test_kernel.py $(PYTEST)
 
 .PHONY: e2e-kind
-e2e-kind: venv ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (4 min)
+e2e-kind: venv ## A cluster of kind whose worker is ours, the e2e tests against it, and away with it; as in docs/kind.md (root where no Docker answers, 4 min)
 	@$(PY) -m tests.machines.kind -- $(ARGS)
 
 .PHONY: e2e-vagrant

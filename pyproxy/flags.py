@@ -109,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     actions.add_argument("--write-config-to", type=Path, help="write the whole configuration to this file and exit")
     actions.add_argument("--cleanup", action="store_true", help="remove every rule of ours and exit")
     actions.add_argument("--init-only", action="store_true", help="do what needs full root privileges and exit")
-    actions.add_argument("--dry-run", action="store_true", help="print the ruleset as nft text and exit")
+    actions.add_argument(
+        "--dry-run", action="store_true", help="print the ruleset as nft or iptables-restore text and exit"
+    )
     actions.add_argument("--diff", action="store_true", help="with dump: only what differs from what the API asks")
     actions.add_argument("--version", action="store_true", help="print the version and exit")
     always = made.add_argument_group("beside --config too")
