@@ -187,7 +187,7 @@ class Transport:
                 yield
         except TimeoutError as error:
             if asked == self._preferred:
-                self._move((asked + 1) % len(self.credentials.cluster.servers))
+                self._move(servers[(asked + 1) % len(servers)])
             message = f"no answer within {timeout:g}s"
             raise errors.Unreachable(request.says, server=servers[asked], message=message) from error
 
@@ -219,11 +219,11 @@ class Transport:
                 self._away = True
                 last = errors.Unreachable(request.says, server=servers[number], message=_words(error))
             except (aiohttp.ClientError, OSError) as error:
-                self._move((number + 1) % len(servers))
+                self._move(servers[(number + 1) % len(servers)])
                 raise errors.Unreachable(request.says, server=servers[number], message=_words(error)) from error
             else:
                 if number != first and self._preferred == first:
-                    self._move(number)
+                    self._move(servers[number])
                 self._answered()
                 return answer, servers[number]
         assert last is not None
@@ -247,25 +247,29 @@ class Transport:
             if server not in servers:
                 answer.close()
 
-    def _move(self, number: int) -> None:
-        """Ask another server first from now on; what streams from the one before is ended."""
-        if number == self._preferred:
+    def _move(self, server: str) -> None:
+        """Ask another server first from now on; what streams from the one before is ended.
+
+        Nothing, if it is none any more: the kubeconfig may have changed while a request was under way.
+        """
+        before, servers = self.server, self.credentials.cluster.servers
+        if server == before or server not in servers:
             return
-        before, self._preferred = self.server, number
+        self._preferred = servers.index(server)
         log.info("the API server is now %s, not %s", self.server, before)
         for server, answer in list(self._streams):
             if server == _origin(before):
                 answer.close()
-        if number and (self._returning is None or self._returning.done()):
+        if self._preferred and (self._returning is None or self._returning.done()):
             self._returning = asyncio.create_task(self._return(), name="return to the first API server")
 
     async def _return(self) -> None:
         """Try the servers that are preferred to the one in use until the first is in use again."""
         while self._preferred:
             await asyncio.sleep(_RETURN_PERIOD)
-            for number in range(self._preferred):
-                if await self._is_ready(self.credentials.cluster.servers[number]):
-                    self._move(number)
+            for server in self.credentials.cluster.servers[: self._preferred]:
+                if await self._is_ready(server):
+                    self._move(server)
                     break
 
     async def _is_ready(self, server: str) -> bool:

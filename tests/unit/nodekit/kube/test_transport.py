@@ -88,6 +88,9 @@ class Plain:
     def __init__(self, *codes: int) -> None:
         self._codes = list(codes)
         self.tokens: list[str] = []
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def __aenter__(self) -> str:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -99,6 +102,8 @@ class Plain:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.tokens += re.findall(r"Authorization: Bearer (\S+)", head)
+        self.asked.set()
+        await self.may_answer.wait()
         code = self._codes.pop(0) if self._codes else 200
         writer.write(f"HTTP/1.1 {code} as asked\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode())
         await writer.drain()
@@ -125,3 +130,21 @@ async def test_the_time_a_plugin_takes_is_not_the_servers(tmp_path: Path) -> Non
         async with transport.stream(Request("GET", "/", "watch it"), timeout=0.3) as body:
             assert b"".join([part async for part in body]) == b"{}"
     assert server.tokens == ["t", "tt", "tt"]
+
+
+async def test_a_server_that_answers_when_it_is_none_any_more_is_not_preferred(tmp_path: Path) -> None:
+    slow, only = Plain(), Plain()
+    slow.may_answer.clear()
+    nobody = "http://127.0.0.1:1"
+    async with (
+        slow as second,
+        only as other,
+        Transport(credentials(tmp_path, nobody, second)) as transport,
+    ):
+        asking = asyncio.create_task(transport.ask(Request("GET", "/", "ask"), timeout=10))
+        await slow.asked.wait()
+        credentials(tmp_path, other)
+        await transport.ask(Request("GET", "/", "ask"), timeout=10)
+        slow.may_answer.set()
+        assert await asking == b"{}"
+        assert transport.server == other
