@@ -81,6 +81,7 @@ class Housekeeping:
             except (OSError, PodError) as error:
                 failed += 1
                 log.warning("what Pod %s left here stays for now: %s", uid, error)
+        await self._volumes.sweep()
         meters.orphans_cleaned.set(cleaned)
         meters.orphans_not_cleaned.set(failed)
         self._suspects = unknown

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
@@ -19,11 +20,12 @@ from nodekit.objects.meta import Key
 from pykubelet import meters
 from pykubelet.act import mount
 from pykubelet.act.volumes import ownership
-from pykubelet.act.volumes.csi_data import CSIData, Mapped, Published
+from pykubelet.act.volumes.csi_data import CSIData, Held, Mapped, Published
 from pykubelet.act.volumes.kinds import Slot, VolumeError
 from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide import csi
 from pykubelet.model.csi import Access, Capability, Handle
+from pykubelet.model.ids import Uid
 from pykubelet.model.kinds import SECRETS
 from pykubelet.model.machine import Filesystem
 from pykubelet.model.storage import VOLUME_ATTACHMENTS, CSIDriverSpec
@@ -33,6 +35,8 @@ from pykubelet.plugins.errors import PluginError
 
 _ATTACH_PATIENCE = 110.0
 _ATTACH_PAUSE = 0.5
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,9 +83,11 @@ class CSIVolumes:
         self._tokens = tokens
         self._node = node
         self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
-        # What was mounted before we started is in use as well.
-        self._in_use = {csi.unique_name(one.driver, one.handle) for one in data.published() if not one.ephemeral}
-        self._staged: set[tuple[str, str]] = set()
+        # What a process before us attached is in use as well, even if no Pod has it any more.
+        self._left = set(data.held())
+        self._in_use = {csi.unique_name(one.driver, one.handle) for one in self._left}
+        self._staged: set[Held] = set()
+        self._tried: dict[Uid, set[Held]] = {}
 
     def in_use(self) -> tuple[str, ...]:
         """The attachable volumes that must not be detached from this node, as its status names them."""
@@ -92,6 +98,7 @@ class CSIVolumes:
         spec = self._spec(wanted)
         published = Published(slot.folder, wanted.driver, wanted.handle, wanted.ephemeral)
         if not _is_there(published.target) or spec.requires_republish:
+            self._try(slot, wanted)
             async with self._alone(wanted):
                 await self._mount(slot, wanted, published, spec=spec)
         return published.target
@@ -100,6 +107,7 @@ class CSIVolumes:
         """Have it as a raw device for the Pod; where the device is. Raises VolumeError."""
         spec, device = self._spec(wanted), self._data.device(wanted.name, slot.pod.uid)
         if not mount.is_mounted(device):
+            self._try(slot, wanted, block=wanted.name)
             async with self._alone(wanted):
                 await self._map(slot, wanted, device, spec=spec)
         return device
@@ -127,16 +135,57 @@ class CSIVolumes:
             raise VolumeError(error.detail) from error
 
     async def unmount(self, pod_folder: Path) -> None:
-        """Take away all that a Pod's folder has. Raises VolumeError."""
+        """Take away all that a Pod's folder has, and what was only tried for the Pod. Raises VolumeError.
+
+        A driver that cannot unstage a volume does not hold up the Pod: `sweep` tries again, and until then the volume
+        is in use.
+        """
+        uid = Uid(pod_folder.name)
+        tried = self._tried.setdefault(uid, set())
         for published in list(self._data.published_of(pod_folder)):
+            if not published.ephemeral:
+                tried.add(Held(published.driver, published.handle))
             async with self._alone(published):
                 await self._unmount(published)
-        for mapped in list(self._data.mapped_of(pod_folder)):
+        for mapped in list(self._data.mapped_of(pod_folder, tried={one.block for one in tried})):
+            tried.add(Held(mapped.driver, mapped.handle, mapped.name))
             async with self._alone(mapped):
                 await self._unmap(mapped)
+        self._left |= tried
+        self._tried.pop(uid, None)
+        await self._release(tried)
+
+    async def sweep(self) -> None:
+        """Have unstaged what no Pod has any more but could not be unstaged so far, by us or a process before us."""
+        await self._release(self._left)
+
+    async def _release(self, volumes: Collection[Held]) -> None:
+        await asyncio.gather(*(self._release_one(one) for one in list(volumes)))
+
+    async def _release_one(self, held: Held) -> None:
+        """Unstage a volume unless a Pod has it or is about to, which will see to it in the end."""
+        if self._is_had(held):
+            self._left.discard(held)
+            return
+        try:
+            async with self._alone(held):
+                if not self._is_had(held):
+                    await self._unstage(held)
+        except (VolumeError, OSError) as error:
+            log.warning("volume %s of driver %s is not unstaged yet: %s", held.handle, held.driver, error)
+        else:
+            self._left.discard(held)
+
+    def _try(self, slot: Slot, wanted: Wanted, *, block: str = "") -> None:
+        """Note what a Pod is about to be given. Before its turn comes, so that nobody unstages the volume meanwhile."""
+        if not wanted.ephemeral:
+            self._tried.setdefault(slot.pod.uid, set()).add(Held(wanted.driver, wanted.handle, block))
+
+    def _is_had(self, held: Held) -> bool:
+        return any(held in tried for tried in self._tried.values()) or self._data.is_had(held)
 
     @contextlib.asynccontextmanager
-    async def _alone(self, which: Wanted | Published | Mapped) -> AsyncIterator[None]:
+    async def _alone(self, which: Wanted | Published | Mapped | Held) -> AsyncIterator[None]:
         """One thing at a time is done to a volume; what fails is said in the words of an event."""
         try:
             async with self._locks[which.driver, which.handle]:
@@ -154,7 +203,7 @@ class CSIVolumes:
         staged = ""
         if Capability.STAGE in can and not wanted.ephemeral:
             staged = str(self._data.note_staged(wanted.driver, wanted.handle))
-            await self._stage(driver, volume, wanted, staged)
+            await self._stage(driver, volume, wanted, held=Held(wanted.driver, wanted.handle))
         self._data.note_published(published, name=wanted.name)
         volume = await self._for_pod(slot, wanted, volume, spec=spec)
         fresh = not _is_there(published.target)
@@ -177,39 +226,38 @@ class CSIVolumes:
         staging = self._data.note_mapped(mapped)
         staged = str(staging) if Capability.STAGE in can else ""
         if staged:
-            await self._stage(driver, volume, wanted, staged)
+            await self._stage(driver, volume, wanted, held=Held(wanted.driver, wanted.handle, wanted.name))
         volume = await self._for_pod(slot, wanted, volume, spec=spec)
         await driver.publish(volume, str(device), staged=staged)
         self._data.link(mapped, slot.folder)
 
-    async def _stage(self, driver: Driver, volume: Handle, wanted: Wanted, path: str) -> None:
-        key = (wanted.driver, wanted.handle)
-        if key not in self._staged:
+    async def _stage(self, driver: Driver, volume: Handle, wanted: Wanted, *, held: Held) -> None:
+        if held not in self._staged:
             secrets = await self._secret(wanted.stage_secret)
-            await driver.stage(dataclasses.replace(volume, secrets=secrets), path)
-            self._staged.add(key)
+            volume = dataclasses.replace(volume, secrets=secrets)
+            await driver.stage(volume, str(self._data.staging_of(held)))
+            self._staged.add(held)
 
-    async def _unstage(self, driver: Driver, handle: str, path: Path) -> None:
-        if _exists(path) and Capability.STAGE in await driver.capabilities():
-            await driver.unstage(handle, str(path))
-        self._staged.discard((driver.name, handle))
-        self._in_use.discard(csi.unique_name(driver.name, handle))
+    async def _unstage(self, held: Held) -> None:
+        """Undo the staging, if there was any; the volume may be detached then."""
+        staging = self._data.staging_of(held)
+        self._staged.discard(held)  # a call that fails may have its effect all the same
+        if _exists(staging):
+            driver = self._driver(held.driver)
+            if Capability.STAGE in await driver.capabilities():
+                await driver.unstage(held.handle, str(staging))
+        self._data.forget(held)
+        self._in_use.discard(csi.unique_name(held.driver, held.handle))
 
     async def _unmount(self, published: Published) -> None:
         driver = self._driver(published.driver)
         await driver.unpublish(published.handle, str(published.target))
         self._data.forget_published(published)
-        key = (published.driver, published.handle)
-        if not any((other.driver, other.handle) == key for other in self._data.published()):
-            await self._unstage(driver, published.handle, self._data.staging(*key))
-            self._data.forget_staged(*key)
 
     async def _unmap(self, mapped: Mapped) -> None:
         driver = self._driver(mapped.driver)
         await driver.unpublish(mapped.handle, str(mapped.device))
-        if self._data.forget_device(mapped):
-            await self._unstage(driver, mapped.handle, self._data.block_staging(mapped.name))
-            self._data.forget_block(mapped)
+        self._data.forget_device(mapped)
 
     async def _volume(self, wanted: Wanted, access: Access, *, spec: CSIDriverSpec) -> Handle:
         """The volume as the driver is told of it, attached if it has to be."""

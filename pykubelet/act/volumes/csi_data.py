@@ -6,7 +6,7 @@ The files `vol_data.json` are the genuine kubelet's. Source: saveVolumeData in p
 import dataclasses
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from nodekit import whole_file
@@ -42,6 +42,15 @@ class Mapped:
     device: Path
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Held:
+    """A volume that may be attached to this node and staged here. `block`: its persistent volume, if a raw device."""
+
+    driver: str
+    handle: str
+    block: str = ""
+
+
 class CSIData:
     """`root` is the kubelet's."""
 
@@ -49,6 +58,25 @@ class CSIData:
         self._root = root
         self._devices = root / "plugins/kubernetes.io/csi/volumeDevices"
         self._node = node
+
+    def held(self) -> Iterator[Held]:
+        """What processes before this one may have left attached or staged."""
+        for one in self.published():
+            if not one.ephemeral:
+                yield Held(one.driver, one.handle)
+        for driver in _folders(self._root / "plugins/kubernetes.io/csi"):
+            for staged in _folders(driver):
+                if _is_whole(found := _read(staged)):
+                    yield Held(found["driverName"], found["volumeHandle"])
+        for volume in _folders(self._devices):
+            if _is_whole(found := _read(volume / "data")):
+                yield Held(found["driverName"], found["volumeHandle"], volume.name)
+
+    def is_had(self, held: Held) -> bool:
+        """Whether a Pod has the volume."""
+        if held.block:
+            return _has_any(self._devices / "publish" / held.block)
+        return any((one.driver, one.handle) == (held.driver, held.handle) for one in self.published())
 
     def staging(self, driver: str, handle: str) -> Path:
         """Where a volume is staged, for all Pods that use it."""
@@ -79,7 +107,7 @@ class CSIData:
         base = pod_folder / "volumes" / csi.PLUGIN
         for entry in _folders(base):
             found = _read(entry)
-            if "driverName" in found and "volumeHandle" in found:
+            if _is_whole(found):
                 ephemeral = found.get("volumeLifecycleMode") == "Ephemeral"
                 yield Published(entry, found["driverName"], found["volumeHandle"], ephemeral)
 
@@ -87,6 +115,17 @@ class CSIData:
         """What was published in any Pod's folder."""
         for pod in _folders(self._root / "pods"):
             yield from self.published_of(pod)
+
+    def staging_of(self, held: Held) -> Path:
+        """Where a volume is staged, if it is."""
+        return self.block_staging(held.block) if held.block else self.staging(held.driver, held.handle)
+
+    def forget(self, held: Held) -> None:
+        """Remove what is left of a volume that no Pod has any more. OSError while it is still mounted."""
+        if held.block:
+            self._forget_block(held.block)
+        else:
+            self._forget_staged(held.driver, held.handle)
 
     def forget_published(self, published: Published) -> None:
         """Remove what is left of it. OSError while it is still mounted."""
@@ -97,8 +136,7 @@ class CSIData:
             target.rmdir()
         removal.remove_tree(published.folder)
 
-    def forget_staged(self, driver: str, handle: str) -> None:
-        """Remove what is left of a staged volume. OSError while it is still mounted."""
+    def _forget_staged(self, driver: str, handle: str) -> None:
         staging = self.staging(driver, handle)
         if staging.exists():
             if mount.is_file_system(staging):
@@ -129,25 +167,23 @@ class CSIData:
         link.unlink(missing_ok=True)
         link.symlink_to(mapped.device)
 
-    def mapped_of(self, pod_folder: Path) -> Iterator[Mapped]:
-        """The devices a Pod has."""
+    def mapped_of(self, pod_folder: Path, *, tried: Collection[str] = ()) -> Iterator[Mapped]:
+        """The devices a Pod has, or may have as somebody `tried` to give it those of these persistent volumes."""
         uid = Uid(pod_folder.name)
         for data in _folders(self._devices):
             found, device = _read(data / "data"), self.device(data.name, uid)
-            if "driverName" in found and "volumeHandle" in found and device.exists():
+            if _is_whole(found) and (device.exists() or data.name in tried):
                 yield Mapped(data.name, found["driverName"], found["volumeHandle"], device)
 
-    def forget_device(self, mapped: Mapped) -> bool:
-        """Remove what is left of a Pod's device; whether it was the last Pod's."""
+    def forget_device(self, mapped: Mapped) -> None:
+        """Remove what is left of a Pod's device."""
         mapped.device.unlink(missing_ok=True)
-        return not any(mapped.device.parent.iterdir())
 
-    def forget_block(self, mapped: Mapped) -> None:
-        """Remove what is left of a device that no Pod has any more. OSError while it is still mounted."""
-        for folder in (mapped.device.parent, self.block_staging(mapped.name)):
+    def _forget_block(self, name: str) -> None:
+        for folder in (self._devices / "publish" / name, self.block_staging(name)):
             if folder.exists():
                 folder.rmdir()
-        removal.remove_tree(self._devices / mapped.name)
+        removal.remove_tree(self._devices / name)
 
 
 def _folders(base: Path) -> list[Path]:
@@ -155,6 +191,17 @@ def _folders(base: Path) -> list[Path]:
         return [Path(entry.path) for entry in os.scandir(base) if entry.is_dir(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _has_any(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _is_whole(data: dict[str, str]) -> bool:
+    return "driverName" in data and "volumeHandle" in data
 
 
 def _write(folder: Path, data: dict[str, str]) -> None:

@@ -80,6 +80,10 @@ class VolumeManager:
         except OSError as error:
             raise PodError("FailedUnMount", str(error)) from error
 
+    async def sweep(self) -> None:
+        """Take away what is left of volumes that no Pod has any more."""
+        await self._csi.sweep()
+
     async def remove(self, uid: Uid) -> None:
         """Unmount and remove the volumes of a Pod of which no more than the UID is known. PodError FailedUnMount."""
         self._issuers.forget(uid)

@@ -23,9 +23,13 @@ class Cgroups:
 class Volumes:
     def __init__(self) -> None:
         self.removed: list[Uid] = []
+        self.swept = 0
 
     async def remove(self, uid: Uid) -> None:
         self.removed.append(uid)
+
+    async def sweep(self) -> None:
+        self.swept += 1
 
 
 async def test_leftovers_go_at_the_second_look(tmp_path: Path) -> None:
@@ -51,7 +55,7 @@ async def test_leftovers_go_at_the_second_look(tmp_path: Path) -> None:
     await keeps.sweep()
     assert volumes.removed == [], "it may just be between two states"
     await keeps.sweep()
-    assert volumes.removed == ["gone"]
+    assert (volumes.removed, volumes.swept) == (["gone"], 2)
     assert list(cgroups.found) == ["known"]
     assert files.known() == ["known"]
     assert [folder.name for folder in logs.iterdir()] == ["default_web_known"]
