@@ -2,9 +2,10 @@
 
 import asyncio
 import dataclasses
+import functools
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from nodekit.aio.bounded import Limiter
 from pykubelet.act.operations import to_its_end
@@ -30,6 +31,10 @@ class Pulled:
     used: int
 
 
+_Key: TypeAlias = tuple[str, str, tuple[AuthConfig, ...]]
+"""Who shares a pull: the same image, handler and credentials."""
+
+
 @dataclasses.dataclass(slots=True)
 class _Pull:
     task: asyncio.Task[Pulled]
@@ -43,7 +48,7 @@ class Images:
         self._service = service
         self._limiter = Limiter(at_once or NO_LIMIT)
         self._asked: dict[tuple[str, str], asyncio.Task[observed.Image | None]] = {}
-        self._pulls: dict[tuple[str, str, tuple[AuthConfig, ...]], _Pull] = {}
+        self._pulls: dict[_Key, _Pull] = {}
 
     async def find(self, name: str, *, handler: str = "") -> observed.Image | None:
         """The image if it is on the node; a burst of Pods asks once. PodError InvalidImageName or ImageInspectError."""
@@ -66,7 +71,7 @@ class Images:
         if pull is None:
             task = asyncio.create_task(self._pull(spec, tuple(credentials)), name=f"pull {spec.image}")
             pull = self._pulls[key] = _Pull(task)
-            task.add_done_callback(lambda _: self._pulls.pop(key, None))
+            task.add_done_callback(functools.partial(self._over, key, pull))
         pull.waiting += 1
         try:
             return await asyncio.shield(pull.task)
@@ -74,8 +79,13 @@ class Images:
             pull.waiting -= 1
             if not pull.waiting and not pull.task.done():
                 # Nobody wants it any more.
-                self._pulls.pop(key, None)
+                self._over(key, pull)
                 pull.task.cancel()
+
+    def _over(self, key: _Key, pull: _Pull, _: object = None) -> None:
+        # One that was given up may end long after another of the same image has begun.
+        if self._pulls.get(key) is pull:
+            del self._pulls[key]
 
     def _spec(self, name: str, handler: str) -> ImageSpec:
         full = image_names.full(name)

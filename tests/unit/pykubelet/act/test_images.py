@@ -93,3 +93,21 @@ def test_a_pods_credentials_are_looked_up_once_for_the_check_and_for_the_pull(tm
         assert asked == [IMAGE]
 
     virtual.run(scenario())
+
+
+def test_a_pull_that_was_given_up_does_not_hide_the_one_that_came_after_it() -> None:
+    async def scenario() -> None:
+        runtime = fake.FakeRuntime(clock=clock.VirtualClock())
+        runtime.world.delays |= {"PullImage": 1.0, "ImageStatus": 5.0}
+        images = Images(runtime)
+        given_up = asyncio.create_task(images.pull(IMAGE))
+        await asyncio.sleep(2)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        second = asyncio.create_task(images.pull(IMAGE))
+        await asyncio.sleep(5)  # the first has ended by now: what it pulled is looked at to the end
+        third = asyncio.create_task(images.pull(IMAGE))
+        assert await second == await third
+        assert [call for call, _ in runtime.world.calls].count("PullImage") == 2
+
+    virtual.run(scenario())
