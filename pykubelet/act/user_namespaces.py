@@ -64,15 +64,16 @@ class UserNamespaces:
             raise ConfigError("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
         first = self._used.get(pod.uid)
         if first is None:
-            first = self._used[pod.uid] = self._free()
+            first = self._free()
             self._write(pod.uid, first)
+            self._used[pod.uid] = first
         mapping = (IdMapping(host_id=first, container_id=0, length=self._per_pod),)
         return UserNamespace(NamespaceMode.POD, uids=mapping, gids=mapping)
 
     def release(self, uid: Uid) -> None:
         """The Pod is gone: its ids may be given to another."""
-        self._used.pop(uid, None)
         (self._pods / uid / "userns").unlink(missing_ok=True)
+        self._used.pop(uid, None)
 
     def _free(self) -> int:
         taken = set(self._used.values())

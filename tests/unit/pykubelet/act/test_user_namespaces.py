@@ -60,3 +60,24 @@ def test_root_of_the_node_is_never_mapped(tmp_path: Path) -> None:
     assert dataclasses.asdict(UserNamespaces(tmp_path).of(_pod("a"), supported=True).gids[0]) == dataclasses.asdict(
         IdMapping(65_536, 0, 65_536)
     )
+
+
+def test_ids_that_could_not_be_written_down_are_written_at_the_next_try(tmp_path: Path) -> None:
+    there = UserNamespaces(tmp_path)
+    (tmp_path / "pods").touch()  # where a folder should be
+    with pytest.raises(OSError, match="pods"):
+        _first(there, "a")
+    (tmp_path / "pods").unlink()
+    first = _first(there, "a")
+    assert _first(UserNamespaces(tmp_path), "b") != first, "the next kubelet knows of them"
+
+
+def test_ids_stay_taken_while_the_record_of_them_cannot_be_removed(tmp_path: Path) -> None:
+    there = UserNamespaces(tmp_path)
+    first = _first(there, "a")
+    record = tmp_path / "pods/a/userns"
+    record.unlink()
+    record.mkdir()
+    with pytest.raises(OSError, match="userns"):
+        there.release(_pod("a").uid)
+    assert _first(there, "b") != first
