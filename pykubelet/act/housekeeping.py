@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from nodekit.aio.clock import Clock
 from nodekit.kube.shelf import Shelves
@@ -17,6 +17,7 @@ from pykubelet.act.volumes import VolumeManager
 from pykubelet.errors import PodError
 from pykubelet.model.ids import Uid
 
+T = TypeVar("T")
 PERIOD: Final = 30.0
 
 log = logging.getLogger(__name__)
@@ -64,9 +65,10 @@ class Housekeeping:
 
     async def sweep(self) -> None:
         """Look once, and remove what was unknown at the last look too."""
-        paths = self._cgroups.pods()
+        paths = _looked(self._cgroups.pods, "cgroups") or {}
         logs = {Uid(folder.name.rpartition("_")[2]): folder for folder in _folders(self._places.logs)}
-        unknown = {uid for uid in {*paths, *logs, *self._files.known()} if not self._known(uid)}
+        folders = _looked(self._files.known, "folders") or []
+        unknown = {uid for uid in {*paths, *logs, *folders} if not self._known(uid)}
         cleaned, failed = 0, 0
         for uid in unknown & self._suspects:
             log.info("what Pod %s left here is removed", uid)
@@ -85,8 +87,17 @@ class Housekeeping:
         meters.orphans_cleaned.set(cleaned)
         meters.orphans_not_cleaned.set(failed)
         self._suspects = unknown
-        self._shelves.sweep()
+        _looked(self._shelves.sweep, "kept state")
         unlink_dangling(self._places.log_links)
+
+
+def _looked(look: Callable[[], T], what: str) -> T | None:
+    """What there is to see; None if it cannot be looked at now."""
+    try:
+        return look()
+    except OSError as error:
+        log.warning("the %s of Pods cannot be looked at now: %s", what, error)
+        return None
 
 
 def _folders(root: Path) -> list[Path]:
@@ -104,4 +115,7 @@ def unlink_dangling(folder: Path) -> None:
         return
     for entry in entries:
         if entry.is_symlink() and not os.path.exists(entry.path):
-            os.unlink(entry.path)
+            try:
+                os.unlink(entry.path)
+            except OSError as error:
+                log.warning("the link %s to a log that is gone stays for now: %s", entry.path, error)
