@@ -4,7 +4,6 @@ They register at `<root>/device-plugins/kubelet.sock`; when that is made anew th
 """
 
 import asyncio
-import contextlib
 import logging
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -114,13 +113,13 @@ class DevicePlugins:
 
     async def _follow(self, plugin: DevicePlugin) -> None:
         try:
-            with contextlib.suppress(asyncio.CancelledError):
-                async for found in plugin.devices():
-                    self._devices[plugin.resource] = found
-                    self._changed(plugin.resource)
+            async for found in plugin.devices():
+                self._devices[plugin.resource] = found
+                self._changed(plugin.resource)
         except PluginError as error:
             log.warning("device plugin for %s at %s is gone: %s", plugin.resource, plugin.socket, error)
-        await self._lost(plugin)
+        finally:
+            await self._lost(plugin)
 
     async def _lost(self, plugin: DevicePlugin) -> None:
         await plugin.close()
