@@ -98,6 +98,10 @@ class World(Protocol):
         """The node's own address."""
         ...
 
+    def machine_ips(self) -> Iterable[Address]:
+        """The addresses this machine has now, of both families."""
+        ...
+
     def policy(self, family: Family) -> Policy:
         """How the ruleset treats sources and NodePorts."""
         ...

@@ -11,7 +11,7 @@ from nodekit.aio.clock import Clock
 from nodekit.objects.meta import Key
 from pyproxy import errors
 from pyproxy.act import parties
-from pyproxy.decide import programs, stale_flows, topology
+from pyproxy.decide import policies, programs, stale_flows, topology
 from pyproxy.decide.chains import Policy
 from pyproxy.model.address import Address, Family
 from pyproxy.model.ports import Endpoint, PortName, ServicePort
@@ -252,7 +252,7 @@ class Sync(Generic[Change]):
 
     def _forget(self, family: Family, side: _Side[Change]) -> None:
         began = self._clock.monotonic()
-        node_ips = side.ruleset.policy.node_port_ips or ()
+        node_ips = policies.answering(side.ruleset.policy, self._world.machine_ips())
         gone, new = side.flows.take_gone(), side.flows.take_new(node_ips)
         forgotten = 0
         try:

@@ -34,6 +34,14 @@ def decide(
     )
 
 
+def answering(policy: chains.Policy, machine_ips: Iterable[Address]) -> tuple[Address, ...]:
+    """The addresses a family's NodePorts answer on, by name also where they answer on all that the machine has."""
+    if policy.node_port_ips is not None:
+        return policy.node_port_ips
+    own = (ip for ip in machine_ips if len(ip) == policy.family.value)
+    return tuple(sorted(ip for ip in own if policy.loopback_node_ports or not _loopback(ip)))
+
+
 def _local_source(options: Options, family: Family, pod_cidrs: Iterable[Prefix]) -> chains.LocalSource | None:
     match options.detect_local:
         case DetectLocal.CLUSTER_CIDR:

@@ -117,6 +117,10 @@ class World:
         myself = self.myself
         return None if myself is None else myself.ip(family)
 
+    def machine_ips(self) -> Iterable[Address]:
+        """The addresses this machine has now, of both families."""
+        return self._machine_ips()
+
     def policy(self, family: Family) -> chains.Policy:
         """How a family's ruleset treats sources and NodePorts."""
         myself = self.myself

@@ -88,6 +88,9 @@ class Cluster:
     def node_ip(self, family: Family) -> Address | None:
         return None
 
+    def machine_ips(self) -> Iterable[Address]:
+        return self.node.ruleset.policy.node_port_ips or ()
+
     def policy(self, family: Family) -> chains.Policy:
         return self.node.ruleset.policy
 

@@ -6,6 +6,7 @@ import pytest
 from pyproxy import translate
 from pyproxy.config.settings import IPTables, Settings
 from pyproxy.decide import policies
+from pyproxy.decide.chains import Policy
 from pyproxy.model import address as addresses
 from pyproxy.model.address import Address, Family, Prefix
 from pyproxy.model.options import NodePorts, Options
@@ -56,6 +57,26 @@ def test_node_ports(chosen: NodePorts, v4: list[str] | None, v6: list[str] | Non
         )  # fmt: skip
         assert policy.node_port_ips == (None if wanted is None else tuple(ip(text) for text in wanted))
         assert policy.loopback_node_ports == (on_loopback and family is Family.IPV4)
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"),
+    [
+        pytest.param(Policy(Family.IPV4, node_port_ips=(ip("198.18.0.1"),)), ["198.18.0.1"], id="those that are named"),
+        pytest.param(Policy(Family.IPV4, node_port_ips=()), [], id="none"),
+        pytest.param(
+            Policy(Family.IPV4, node_port_ips=None), ["198.18.0.1", "198.18.0.2"], id="everywhere is not on loopback"
+        ),
+        pytest.param(Policy(Family.IPV6, node_port_ips=None), ["fd00::1"], id="everywhere in IPv6"),
+        pytest.param(
+            Policy(Family.IPV4, node_port_ips=None, loopback_node_ports=True),
+            ["127.0.0.1", "198.18.0.1", "198.18.0.2"],
+            id="everywhere and on loopback",
+        ),
+    ],
+)
+def test_the_addresses_node_ports_answer_on(policy: Policy, wanted: list[str]) -> None:
+    assert [addresses.text(one) for one in policies.answering(policy, MACHINE)] == wanted
 
 
 # By entries of nodePortAddresses: where each family answers in both modes (None is everywhere), and whether 127.0.0.1
