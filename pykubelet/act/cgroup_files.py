@@ -73,10 +73,6 @@ class CgroupFiles:
             await asyncio.sleep(_PAUSE)
         raise OSError(f"cgroup {path} stays busy: {busy}")
 
-    def exists(self, path: str) -> bool:
-        """Whether it is there in any hierarchy."""
-        return any(os.path.isdir(_inside(top, path)) for top in self._tops)
-
     def below(self, path: str) -> Iterator[str]:
         """The names of the cgroups directly below one, in whatever hierarchy."""
         names: set[str] = set()

@@ -31,8 +31,8 @@ class Pulled:
     used: int
 
 
-_Key: TypeAlias = tuple[str, str, tuple[AuthConfig, ...]]
-"""Who shares a pull: the same image, handler and credentials."""
+_Key: TypeAlias = tuple[str, tuple[AuthConfig, ...]]
+"""Who shares a pull: the same image and credentials."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -47,26 +47,25 @@ class Images:
     def __init__(self, service: runtime_api.ImageService, *, at_once: int | None = None) -> None:
         self._service = service
         self._limiter = Limiter(at_once or NO_LIMIT)
-        self._asked: dict[tuple[str, str], asyncio.Task[observed.Image | None]] = {}
+        self._asked: dict[str, asyncio.Task[observed.Image | None]] = {}
         self._pulls: dict[_Key, _Pull] = {}
 
-    async def find(self, name: str, *, handler: str = "") -> observed.Image | None:
+    async def find(self, name: str) -> observed.Image | None:
         """The image if it is on the node; a burst of Pods asks once. PodError InvalidImageName or ImageInspectError."""
-        spec = self._spec(name, handler)
-        key = (spec.image, handler)
-        asked = self._asked.get(key)
+        spec = _spec(name)
+        asked = self._asked.get(spec.image)
         if asked is None:
-            asked = self._asked[key] = asyncio.create_task(self._find(spec), name=f"find {spec.image}")
-            asked.add_done_callback(lambda _: self._asked.pop(key, None))
+            asked = self._asked[spec.image] = asyncio.create_task(self._find(spec), name=f"find {spec.image}")
+            asked.add_done_callback(lambda _: self._asked.pop(spec.image, None))
         return await asyncio.shield(asked)
 
-    async def pull(self, name: str, credentials: Sequence[AuthConfig] = (), *, handler: str = "") -> Pulled:
+    async def pull(self, name: str, credentials: Sequence[AuthConfig] = ()) -> Pulled:
         """Pull, or share a pull of the same image with the same credentials (maybe none); those are tried in order.
 
         PodError ErrImagePull (or the more exact words of the runtime) if none of them works.
         """
-        spec = self._spec(name, handler)
-        key = (spec.image, handler, tuple(credentials))
+        spec = _spec(name)
+        key = (spec.image, tuple(credentials))
         pull = self._pulls.get(key)
         if pull is None:
             task = asyncio.create_task(self._pull(spec, tuple(credentials)), name=f"pull {spec.image}")
@@ -87,13 +86,6 @@ class Images:
         if self._pulls.get(key) is pull:
             del self._pulls[key]
 
-    def _spec(self, name: str, handler: str) -> ImageSpec:
-        full = image_names.full(name)
-        if full is None:
-            message = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}"'
-            raise PodError("InvalidImageName", f"{message}: invalid reference format")
-        return ImageSpec(image=full, runtime_handler=handler)
-
     async def _find(self, spec: ImageSpec) -> observed.Image | None:
         try:
             return await self._service.image_status(spec)
@@ -106,7 +98,7 @@ class Images:
             began = time.monotonic()
             image_id, used = await self._try(spec, credentials or (None,))
             ended = time.monotonic()
-        found = await to_its_end(self._find(ImageSpec(image=image_id, runtime_handler=spec.runtime_handler)))
+        found = await to_its_end(self._find(ImageSpec(image=image_id)))
         if found is None:
             raise PodError("ErrImagePull", f"{spec.image} was pulled as {image_id}, but is not there")
         return Pulled(found, seconds=ended - began, waited=ended - asked, used=used)
@@ -121,6 +113,14 @@ class Images:
                 failure = error
         assert failure is not None
         raise _words(spec.image, failure) from failure
+
+
+def _spec(name: str) -> ImageSpec:
+    full = image_names.full(name)
+    if full is None:
+        message = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}"'
+        raise PodError("InvalidImageName", f"{message}: invalid reference format")
+    return ImageSpec(image=full)
 
 
 def _words(image: str, error: errors.CriError) -> PodError:

@@ -112,11 +112,6 @@ class PodWorkers:
             memory.content_changed()
         self._workers.wake(uid)
 
-    def wake_all(self) -> None:
-        """Look at every Pod again."""
-        for uid in self.memories:
-            self._workers.wake(uid)
-
     def explain(self, uid: Uid) -> tuple[str, ...] | None:
         """What a Pod waits for, in sentences; None if nothing is known of it."""
         memory = self.memories.get(uid)

@@ -5,7 +5,6 @@ Source: opencontainers/cgroups/systemd, for the names and units of properties.
 """
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pykubelet.decide import cgroups
@@ -14,8 +13,6 @@ from pykubelet.decide.cgroups import Values
 if TYPE_CHECKING:
     from dbus_fast.aio import MessageBus
 
-PRESENT: Final = Path("/run/systemd/system")
-"""systemd's own sign that it is the machine's init."""
 _SERVICE, _PATH, _MANAGER = "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 _EXISTS, _MISSING = "org.freedesktop.systemd1.UnitExists", "org.freedesktop.systemd1.NoSuchUnit"
 _PATIENCE = 20.0

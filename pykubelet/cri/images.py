@@ -28,16 +28,11 @@ class Images:
         return convert_observed.image(answer.image) if answer.HasField("image") else None
 
     async def pull_image(
-        self,
-        image: runtime_config.ImageSpec,
-        *,
-        auth: runtime_config.AuthConfig | None = None,
-        sandbox_spec: runtime_config.SandboxSpec | None = None,
+        self, image: runtime_config.ImageSpec, *, auth: runtime_config.AuthConfig | None = None
     ) -> str:
         request = pb.PullImageRequest(
             image=convert_config.image(image),
             auth=None if auth is None else convert_config.auth(auth),
-            sandbox_config=None if sandbox_spec is None else convert_config.sandbox(sandbox_spec),
         )
         answer = await channel.call(self._stub.PullImage, request, target=image.image, timeout=None)
         return answer.image_ref

@@ -162,11 +162,7 @@ class ImageService(Protocol):
         ...
 
     async def pull_image(
-        self,
-        image: runtime_config.ImageSpec,
-        *,
-        auth: runtime_config.AuthConfig | None = None,
-        sandbox_spec: runtime_config.SandboxSpec | None = None,
+        self, image: runtime_config.ImageSpec, *, auth: runtime_config.AuthConfig | None = None
     ) -> str:
         """Pull, however long it takes; the image's id comes back (`Image.id`)."""
         ...

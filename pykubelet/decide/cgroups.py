@@ -67,9 +67,9 @@ def shares(milli_cpu: int) -> int:
     return max(_MIN_SHARES, min(_MAX_SHARES, milli_cpu * 1024 // 1000))
 
 
-def quota(milli_cpu: int, *, period_us: int = PERIOD_US) -> int:
-    """CFS quota in us for a limit in thousandths of a core; 0 (none) for no limit, else at least 1 ms."""
-    return max(_MIN_QUOTA_US, milli_cpu * period_us // 1000) if milli_cpu else 0
+def quota(milli_cpu: int) -> int:
+    """CFS quota in us of `PERIOD_US` for thousandths of a core; 0 (none) for no limit, else at least 1 ms."""
+    return max(_MIN_QUOTA_US, milli_cpu * PERIOD_US // 1000) if milli_cpu else 0
 
 
 def weight(cpu_shares: int) -> int:

@@ -35,7 +35,7 @@ def of(pod: Pod, container: Container, sources: Sources) -> tuple[tuple[str, str
     services = of_services(pod, sources.services)
     values: dict[str, str] = {}
     for source in container.env_from:
-        values |= _whole(pod, source, sources)
+        values |= _whole(source, sources)
     for variable in container.env:
         if variable.value or variable.value_from is None:
             values[variable.name] = expansion.expand(variable.value, {**services, **values})
@@ -85,7 +85,7 @@ def _of_service(service: Service) -> dict[str, str]:
     return values
 
 
-def _whole(pod: Pod, source: EnvFromSource, sources: Sources) -> Mapping[str, str]:
+def _whole(source: EnvFromSource, sources: Sources) -> Mapping[str, str]:
     data: Mapping[str, str] = {}
     if ref := source.config_map_ref:
         found = _config_map(sources.config_map(ref.name), ref.name, optional=ref.optional)

@@ -15,11 +15,10 @@ LOST_AFTER = 600.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Issued:
-    """A chain in PEM, when to ask for the next one and when this one ends (epoch seconds)."""
+    """A chain in PEM, and when to ask for the next one (epoch seconds)."""
 
     chain: bytes
     refresh_at: float
-    expires_at: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,6 +48,5 @@ def answer(request: PodCertificateRequest, *, jitter: float) -> Answer | None:
             return Issued(
                 chain=pem.certificates(pem.blocks(status.certificate_chain)),
                 refresh_at=status.begin_refresh_at.timestamp() + jitter,
-                expires_at=status.not_after.timestamp(),
             )
     return None

@@ -57,11 +57,6 @@ class ApiPods:
         self.last_status: Callable[[Uid], PodStatus | None] = lambda _: None
 
     @property
-    def failing(self) -> bool:
-        """Whether the API server does not answer just now."""
-        return self._reflector.failing_since is not None
-
-    @property
     def synced(self) -> bool:
         """Whether the API has been asked: only then does no answer for a name mean that there is no such Pod."""
         return self._reflector.fresh.is_set()

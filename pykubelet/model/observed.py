@@ -105,14 +105,6 @@ class PodRuntime:
     containers: tuple[Container, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RuntimeSnapshot:
-    """Every Pod the runtime has, by UID, as of `taken_at`. Containers without our labels are left out."""
-
-    taken_at: float
-    pods: Mapping[Uid, PodRuntime]
-
-
 class EventKind(enum.Enum):
     CREATED = "created"
     STARTED = "started"

@@ -63,7 +63,6 @@ class NodeReporter:
         self._starting = True
         self._told_of_reboot = False
         self._unschedulable = False
-        self._said: tuple[str, tuple[str, ...]] = ("", ())
         self._began = clock.now().timestamp()
         self._asked_at, self._registered_at, self._was_ready = 0.0, 0.0, False
 

@@ -24,11 +24,7 @@ class FakeImages:
         return self._find(image.image)
 
     async def pull_image(
-        self,
-        image: runtime_config.ImageSpec,
-        *,
-        auth: runtime_config.AuthConfig | None = None,
-        sandbox_spec: runtime_config.SandboxSpec | None = None,
+        self, image: runtime_config.ImageSpec, *, auth: runtime_config.AuthConfig | None = None
     ) -> str:
         await self.world.enter("PullImage", image.image)
         if self.world.registry is not None and image.image not in self.world.registry:
