@@ -237,9 +237,10 @@ def _bind_local(pod: Pod, source: Path, target: Path, *, read_only: bool) -> Non
     if not source.is_dir():
         raise VolumeError(f'path "{source}" does not exist or is no folder')
     if not _is_ready(target):
-        mount.bind(source, target, read_only=read_only)
         if not read_only:
-            ownership.apply(target, pod, read_only=False)
+            ownership.intend(target, pod)
+        mount.bind(source, target, read_only=read_only)
+    ownership.give(target, target, pod)
 
 
 def _is_ready(target: Path) -> bool:

@@ -97,7 +97,7 @@ class CSIVolumes:
         """Have it in the Pod's folder (`slot.folder`); what containers get. Raises VolumeError."""
         spec = self._spec(wanted)
         published = Published(slot.folder, wanted.driver, wanted.handle, wanted.ephemeral)
-        if not _is_there(published.target) or spec.requires_republish:
+        if not _is_there(published.target) or spec.requires_republish or ownership.is_due(slot.folder):
             self._try(slot, wanted)
             async with self._alone(wanted):
                 await self._mount(slot, wanted, published, spec=spec)
@@ -207,6 +207,8 @@ class CSIVolumes:
         self._data.note_published(published, name=wanted.name)
         volume = await self._for_pod(slot, wanted, volume, spec=spec)
         fresh = not _is_there(published.target)
+        if fresh and group is None and not wanted.read_only and _gives_to_group(wanted, spec):
+            ownership.intend(slot.folder, slot.pod)
         try:
             await driver.publish(volume, str(published.target), staged=staged)
         except PluginError as error:
@@ -214,9 +216,8 @@ class CSIVolumes:
             if error.final and fresh:
                 self._data.forget_published(published)
             raise
-        if fresh and group is None and not wanted.read_only and _gives_to_group(wanted, spec):
-            apply = functools.partial(ownership.apply, published.target, slot.pod, read_only=False)
-            await threads.to_its_end(apply)
+        if ownership.is_due(slot.folder):
+            await threads.to_its_end(functools.partial(ownership.give, slot.folder, published.target, slot.pod))
 
     async def _map(self, slot: Slot, wanted: Wanted, device: Path, *, spec: CSIDriverSpec) -> None:
         driver = self._driver(wanted.driver)

@@ -1,4 +1,10 @@
-"""Gives a volume to the Pod's fsGroup. Source: pkg/volume/volume_linux.go."""
+"""Gives a volume to the Pod's fsGroup. Source: pkg/volume/volume_linux.go.
+
+A volume that is there may not be the group's yet: giving can fail, or be cut short by our end. So it is written down
+that a volume is to be given before it is there, and struck out once it is given. The other way round, a note of what
+was given, would have volumes that an older version or a genuine kubelet made given again under running Pods, whose own
+modes (a private key's 0600) that would undo. Those have no note, and are left as they are.
+"""
 
 import os
 import stat
@@ -7,6 +13,34 @@ from pathlib import Path
 from pykubelet.model.pod import Pod
 
 _WRITABLE, _READABLE, _SEARCHABLE = 0o660, 0o440, 0o110
+
+
+def intend(folder: Path, pod: Pod) -> None:
+    """Write down that a volume that is about to be made for the Pod is to be given to its group, if it has one.
+
+    `folder` is the volume's: `<pod>/volumes/<plugin>/<name>`.
+    """
+    if pod.spec.security_context.fs_group is not None:
+        note = _note(folder)
+        note.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        note.touch()
+
+
+def is_due(folder: Path) -> bool:
+    """Whether it was written down, and not done since."""
+    return _note(folder).exists()
+
+
+def give(folder: Path, root: Path, pod: Pod) -> None:
+    """Do what was written down for a folder to its volume, which is at `root`. OSError leaves it due."""
+    if is_due(folder):
+        apply(root, pod, read_only=False)
+        _note(folder).unlink()
+
+
+def _note(folder: Path) -> Path:
+    pod = folder.parent.parent.parent
+    return pod / "plugins" / folder.parent.name / folder.name / "to-be-given"
 
 
 def apply(root: Path, pod: Pod, *, read_only: bool) -> None:

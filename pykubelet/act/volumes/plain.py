@@ -27,22 +27,21 @@ class EmptyDir(Stateless):
     async def fill(self, slot: Slot) -> None:
         source = slot.volume.empty_dir
         assert source is not None
-        fresh = not slot.folder.exists()
-        if fresh:
+        if not slot.folder.exists():
+            ownership.intend(slot.folder, slot.pod)
             slot.folder.mkdir(parents=True)
             slot.folder.chmod(0o777)
         if source.medium == "Memory":
             if not mount.is_file_system(slot.folder):
+                ownership.intend(slot.folder, slot.pod)
                 mount.tmpfs(slot.folder, options=f"size={self._size(slot)}")
-                fresh = True
         elif source.medium.startswith("HugePages"):
             if not mount.is_file_system(slot.folder):
+                ownership.intend(slot.folder, slot.pod)
                 mount.huge_pages(slot.folder, page_size=huge_pages.of(slot.pod, source.medium))
-                fresh = True
         elif source.medium:
             raise VolumeError(f'unknown storage medium "{source.medium}"')
-        if fresh:
-            ownership.apply(slot.folder, slot.pod, read_only=False)
+        ownership.give(slot.folder, slot.folder, slot.pod)
 
     def path(self, slot: Slot) -> Path:
         return slot.folder

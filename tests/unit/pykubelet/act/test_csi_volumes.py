@@ -10,6 +10,7 @@ import pytest
 from nodekit.kube import fake
 from nodekit.kube.client import Client
 from nodekit.objects.meta import ObjectMeta
+from pykubelet.act import mount
 from pykubelet.act.volumes.csi import CSIVolumes, Wanted
 from pykubelet.act.volumes.csi_data import CSIData
 from pykubelet.act.volumes.kinds import Slot, VolumeError
@@ -19,6 +20,7 @@ from pykubelet.model.csi import Capability, Handle
 from pykubelet.model.storage import VOLUME_ATTACHMENTS, AttachmentStatus, CSIDriverSpec, VolumeAttachment
 from pykubelet.model.volume import Volume
 from pykubelet.plugins.errors import PluginError
+from tests.unit.pykubelet.act.group import Group
 from tests.unit.pykubelet.decide.pods import pod
 
 NAME = "test.csi.example"
@@ -87,8 +89,8 @@ class Node:
         status = AttachmentStatus(attached=True)
         self.api.put(VOLUME_ATTACHMENTS, VolumeAttachment(metadata=ObjectMeta(name=name), status=status))
 
-    async def give(self, uid: str, *, block: bool = False) -> None:
-        made = pod()
+    async def give(self, uid: str, *, block: bool = False, **spec: Any) -> None:
+        made = pod(**spec)
         made = msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, uid=uid))
         slot = Slot(made, Volume(name="data"), self.folder(uid) / "volumes" / csi.PLUGIN / "pv-1")
         wanted = Wanted(driver=NAME, handle="vol-1", name="pv-1", modes=("ReadWriteOnce",), fs_type="ext4")
@@ -221,3 +223,18 @@ async def test_a_new_process_unstages_what_no_pod_has(node: Node, block: bool) -
     assert after.volumes.in_use() == IN_USE
     await after.volumes.sweep()
     assert (after.volumes.in_use(), after.fake.calls) == ((), ["unstage"])
+
+
+async def test_a_group_that_was_not_given_the_volume_is_given_it_at_the_next_try(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mount, "is_file_system", Path.exists)
+    await Group(monkeypatch).is_given_late(lambda: node.give("a", securityContext={"fsGroup": 2000}))
+
+
+async def test_a_volume_that_others_published_is_not_given_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mount, "is_file_system", Path.exists)
+    group = Group(monkeypatch)
+    (node.folder("a") / "volumes" / csi.PLUGIN / "pv-1/mount").mkdir(parents=True)
+    await node.give("a", securityContext={"fsGroup": 2000})
+    assert group.tries == 0

@@ -22,6 +22,7 @@ from pykubelet.model.storage import (
     PersistentVolumeSpec,
 )
 from pykubelet.model.volume import ClaimSpec, PersistentVolumeClaimSource, Volume
+from tests.unit.pykubelet.act.group import Group
 from tests.unit.pykubelet.decide.pods import pod
 
 
@@ -44,6 +45,11 @@ class Mounts:
 @pytest.fixture
 def mounts(monkeypatch: pytest.MonkeyPatch) -> Mounts:
     return Mounts(monkeypatch)
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch) -> Group:
+    return Group(monkeypatch)
 
 
 def _claimed(root: Path) -> Claimed:
@@ -77,3 +83,16 @@ async def test_a_pod_that_goes_waits_for_the_mount_that_is_being_made(tmp_path: 
     with pytest.raises(asyncio.CancelledError):
         await filling
     assert mounts.here == {tmp_path / "pods/u1/volumes/kubernetes.io~local-volume/pv-1"}
+
+
+async def test_a_group_that_was_not_given_the_volume_is_given_it_at_the_next_try(
+    tmp_path: Path, mounts: Mounts, group: Group
+) -> None:
+    claimed, slot = _claimed(tmp_path), _slot(tmp_path, securityContext={"fsGroup": 2000})
+    await group.is_given_late(lambda: claimed.fill(slot))
+
+
+async def test_a_volume_that_others_mounted_is_not_given_again(tmp_path: Path, mounts: Mounts, group: Group) -> None:
+    mounts.here.add(tmp_path / "pods/u1/volumes/kubernetes.io~local-volume/pv-1")
+    await _claimed(tmp_path).fill(_slot(tmp_path, securityContext={"fsGroup": 2000}))
+    assert group.tries == 0
