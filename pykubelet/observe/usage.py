@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from nodekit.aio import threads
 from nodekit.aio.clock import Clock
 from pykubelet.cri import runtime_api
 from pykubelet.decide import summary as decided
@@ -173,8 +175,8 @@ class Usage:
         # A thread that asks a server which is away stays until that is back: one a volume must do.
         if volume.folder in self._unanswered:
             return None
+        asking = threads.start(functools.partial(disk_usage.of_mounted, volume))
         self._unanswered.add(volume.folder)
-        asking = asyncio.ensure_future(asyncio.to_thread(disk_usage.of_mounted, volume))
         asking.add_done_callback(lambda _: self._unanswered.discard(volume.folder))
         return await asyncio.shield(asking)
 
