@@ -252,6 +252,7 @@ def _report(sync: Sync[T], world: World, *, health: Health, metrics: Metrics, ch
         metrics.queued()
 
     sync.subscribe(written)
+    world.keep_triggers(sync.rulesets)
     for family, ruleset in sync.rulesets.items():
         metrics.watch_policies(family.api_name, ruleset.without_local_endpoints)
     world.count(services=lambda: metrics.changed(services=1), endpoints=lambda: metrics.changed(endpoints=1))

@@ -48,24 +48,25 @@ def _triggered(found: service.EndpointSlice) -> datetime | None:
         return None
 
 
+def owners(change: watch.Change[Slice]) -> set[Key]:
+    """The Services a change is about."""
+    return {one.owner for one in (change.old, change.new) if one is not None}
+
+
 class Index:
     """The slices by the Service that owns them."""
 
     def __init__(self) -> None:
         self._slices: dict[Key, tuple[Slice, ...]] = {}
 
-    def take(self, change: watch.Change[Slice]) -> set[Key]:
-        """Follow a change; the Services it is about."""
-        owners = set()
+    def take(self, change: watch.Change[Slice]) -> None:
+        """Follow a change."""
         if change.old is not None:
-            owners.add(change.old.owner)
             left = tuple(one for one in self._slices.pop(change.old.owner, ()) if one is not change.old)
             if left:
                 self._slices[change.old.owner] = left
         if change.new is not None:
-            owners.add(change.new.owner)
             self._slices[change.new.owner] = (*self._slices.get(change.new.owner, ()), change.new)
-        return owners
 
     def endpoints(self, port: PortName, family: Family) -> tuple[Endpoint, ...]:
         """A port's endpoints in a family from all slices."""

@@ -1,7 +1,7 @@
 """Everything the cluster wants of this node, mirrored from the API server, and who is to be told when it changes."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from nodekit.kube import watch
 from nodekit.kube.client import Client
@@ -24,6 +24,7 @@ class World:
         self._node = node.reflector(client, options.node)
         self._service_cidrs = service_cidrs.reflector(client)
         self._index = endpoint_slices.Index()
+        self._slices.subscribe(self._index.take)
         self._triggers: dict[tuple[Key, Family], list[float]] = {}
 
     def subscribe(self, wake: Callable[..., None], wake_all: Callable[[], None]) -> None:
@@ -33,18 +34,12 @@ class World:
             if change.old != change.new:
                 wake(change.key)
 
-        def slice_changed(change: watch.Change[endpoint_slices.Slice]) -> None:
-            new = change.new
-            if new is not None and new.triggered not in (None, change.old and change.old.triggered):
-                self._triggers.setdefault((new.owner, new.family), []).append(new.triggered.timestamp())
-            wake(*self._index.take(change))
-
         def node_changed(change: watch.Change[node.Self]) -> None:
             if change.old != change.new:
                 wake_all()
 
         self._services.subscribe(service_changed)
-        self._slices.subscribe(slice_changed)
+        self._slices.subscribe(lambda change: wake(*endpoint_slices.owners(change)))
         self._node.subscribe(node_changed)
         self._service_cidrs.subscribe(lambda change: wake_all())
 
@@ -52,6 +47,18 @@ class World:
         """Be told that a Service, or an EndpointSlice, has changed."""
         self._services.subscribe(lambda _: services())
         self._slices.subscribe(lambda _: endpoints())
+
+    def keep_triggers(self, families: Collection[Family]) -> None:
+        """Note when changes of endpoints began, for those who take the triggers of these families."""
+
+        def note(change: watch.Change[endpoint_slices.Slice]) -> None:
+            new = change.new
+            if new is None or new.family not in families:
+                return
+            if new.triggered is not None and new.triggered != (change.old and change.old.triggered):
+                self._triggers.setdefault((new.owner, new.family), []).append(new.triggered.timestamp())
+
+        self._slices.subscribe(note)
 
     async def synced(self) -> None:
         """Wait until Services and EndpointSlices are known: a ruleset without them would cut everybody off."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,6 +12,7 @@ from nodekit.kube.client import Client
 from nodekit.objects import meta, node
 from pyproxy.desired.world import World
 from pyproxy.model import address as addresses
+from pyproxy.model import service
 from pyproxy.model.address import Family
 from pyproxy.model.options import Options
 
@@ -29,6 +31,36 @@ def test_the_address_to_bind_to_is_the_nodes(bound: str | None, expected: dict[F
     api.put(node.NODES, node.Node(metadata=meta.ObjectMeta(name="n1"), status=node.NodeStatus(addresses=ips)))
     options = Options("n1", bind_address=None if bound is None else addresses.parse(bound))
     world = World(Client(api), options, machine_ips=lambda: ())
+    mirror(world)
+    found = {family: world.node_ip(family) for family in Family}
+    assert {family: ip and addresses.text(ip) for family, ip in found.items()} == expected
+
+
+def test_only_triggers_that_somebody_takes_are_kept_and_each_once() -> None:
+    api = fake.FakeApi()
+    for family, address in (("IPv4", "10.1.0.1"), ("IPv6", "fd00::1")):
+        labels = {service.SERVICE_NAME_LABEL: "a"}
+        annotations = {service.TRIGGER_TIME_ANNOTATION: "2026-11-24T10:15:00Z"}
+        about = meta.ObjectMeta(name=f"a-{family.lower()}", namespace="ns", labels=labels, annotations=annotations)
+        endpoint = service.SliceEndpoint(addresses=(address,))
+        api.put(
+            service.ENDPOINT_SLICES, service.EndpointSlice(metadata=about, address_type=family, endpoints=(endpoint,))
+        )
+    world = World(Client(api), Options("n1"), machine_ips=lambda: ())
+    woken: list[meta.Key] = []
+    for _ in range(2):
+        world.subscribe(lambda *keys: woken.extend(keys), lambda: None)
+    world.keep_triggers([Family.IPV4])
+    mirror(world)
+    owner = meta.Key("ns", "a")
+    assert woken == [owner] * 4
+    began = datetime(2026, 11, 24, 10, 15, tzinfo=UTC).timestamp()
+    assert [world.take_triggers(owner, family) for family in Family] == [[began], []]
+    assert world.take_triggers(owner, Family.IPV4) == []
+
+
+def mirror(world: World) -> None:
+    """Let it see all that the API server has."""
 
     async def scenario() -> None:
         task = asyncio.create_task(world.run())
@@ -38,5 +70,3 @@ def test_the_address_to_bind_to_is_the_nodes(bound: str | None, expected: dict[F
             await task
 
     virtual.run(scenario())
-    found = {family: world.node_ip(family) for family in Family}
-    assert {family: ip and addresses.text(ip) for family, ip in found.items()} == expected
