@@ -70,6 +70,7 @@ class Addresses:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as one:
             one.bind((0, _GROUPS))
             one.setblocking(False)
+            self._look()  # what has changed while nobody listened
             while True:
                 try:
                     await loop.sock_recv(one, 1 << 16)
@@ -77,9 +78,12 @@ class Addresses:
                     if error.errno != errno.ENOBUFS:
                         raise
                 await asyncio.sleep(0.01)  # addresses come and go in groups
-                found = now()
-                if found != self.current:
-                    log.info("the machine's addresses have changed: it has %d", len(found))
-                    self.current = found
-                    for changed in self._changed:
-                        changed()
+                self._look()
+
+    def _look(self) -> None:
+        found = now()
+        if found != self.current:
+            log.info("the machine's addresses have changed: it has %d", len(found))
+            self.current = found
+            for changed in self._changed:
+                changed()
