@@ -1,6 +1,7 @@
 """Starts containers: spec, create, start, postStart hook, and the events that tell of it."""
 
 import dataclasses
+import functools
 import logging
 import os
 from pathlib import Path
@@ -112,8 +113,9 @@ class ContainerStarter:
         if hook is None:
             return
         target = hooks.Target(started.id, started.container, started.address)
+        warn = functools.partial(self._tell, memory.pod, started.container.name, "Warning")
         try:
-            await hooks.Hooks(self._runtime).run(hook, target)
+            await hooks.Hooks(self._runtime, warn=warn).run(hook, target)
         except hooks.HookFailed as error:
             # The event does not carry the hook's output, which may hold secrets.
             self._tell(memory.pod, started.container.name, "Warning", "FailedPostStartHook", "PostStartHook failed")

@@ -5,10 +5,11 @@ Source: pkg/kubelet/lifecycle/handlers.go.
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import aiohttp
+import yarl
 
 from nodekit import http_get
 from pykubelet import meters
@@ -36,17 +37,21 @@ class Target:
 
 
 class Hooks:
-    """`run` returns when the hook has succeeded. It has no time limit of its own: the caller's cancellation ends it."""
+    """`run` returns when the hook has succeeded. It has no time limit of its own: the caller's cancellation ends it.
 
-    def __init__(self, runtime: runtime_api.CommandCalls) -> None:
+    `warn(reason, message)` is called for what its Pod's owner should know although it succeeded.
+    """
+
+    def __init__(self, runtime: runtime_api.CommandCalls, *, warn: Callable[[str, str], None]) -> None:
         self._runtime = runtime
+        self._warn = warn
 
     async def run(self, handler: Handler, target: Target) -> None:
         """Raises HookFailed."""
         if handler.exec:
             await self._exec(handler.exec.command, target)
         elif handler.http_get:
-            await _request(handler.http_get, target)
+            await self._request(handler.http_get, target)
         elif handler.sleep:
             await _pause(handler.sleep.seconds)
         else:
@@ -63,6 +68,22 @@ class Hooks:
             what = f"Exec lifecycle hook ({list(command)}) for Container {target.container.name!r} failed"
             raise HookFailed(f"{what}: exited with {result.exit_code}: {output}")
 
+    async def _request(self, action: HTTPGetAction, target: Target) -> None:
+        headers = http_action.headers_of(action, user_agent=USER_AGENT)
+        try:
+            url = http_action.url_of(action, target.container, target.address)
+            async with http_get.session() as http:
+                try:
+                    await _tell(http, url, headers)
+                except aiohttp.ClientConnectorSSLError:
+                    public = [(name, value) for name, value in headers if name.lower() != "authorization"]
+                    await _tell(http, url.replace("https:", "http:", 1), public)
+                    meters.hook_fallbacks.inc()
+                    what = f"request to HTTPS lifecycle hook {yarl.URL(url).authority} got HTTP response"
+                    self._warn("LifecycleHTTPFallback", f"{what}, retry with HTTP succeeded")
+        except (http_action.NoSuchPortError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise HookFailed(f"HTTP lifecycle hook ({action.path}) failed: {http_get.words(error)}") from error
+
 
 async def _pause(seconds: float) -> None:
     try:
@@ -70,21 +91,6 @@ async def _pause(seconds: float) -> None:
     except asyncio.CancelledError:
         meters.hook_sleeps_cut_short.inc()
         raise
-
-
-async def _request(action: HTTPGetAction, target: Target) -> None:
-    headers = http_action.headers_of(action, user_agent=USER_AGENT)
-    try:
-        url = http_action.url_of(action, target.container, target.address)
-        async with http_get.session() as http:
-            try:
-                await _tell(http, url, headers)
-            except aiohttp.ClientConnectorSSLError:
-                public = [(name, value) for name, value in headers if name.lower() != "authorization"]
-                await _tell(http, url.replace("https:", "http:", 1), public)
-                meters.hook_fallbacks.inc()
-    except (http_action.NoSuchPortError, aiohttp.ClientError, OSError, ValueError) as error:
-        raise HookFailed(f"HTTP lifecycle hook ({action.path}) failed: {http_get.words(error)}") from error
 
 
 async def _tell(http: aiohttp.ClientSession, url: str, headers: http_action.Headers) -> None:

@@ -1,6 +1,7 @@
 """Stops containers: preStop hook, then the stop signal with what is left of the grace. Removes and resizes too."""
 
 import asyncio
+import functools
 import logging
 import math
 from typing import Final
@@ -89,9 +90,10 @@ class ContainerStopper:
         asked = lookup.spec_of(memory.pod, action.name)
         container = asked[0] if asked else Container(name=action.name)
         target = hooks.Target(action.container, container, addresses[0] if addresses else "")
+        warn = functools.partial(self._reach.recorder.event, memory.pod, "Warning", container=action.name)
         try:
             async with asyncio.timeout(self._left(action)):
-                await hooks.Hooks(self._runtime).run(hook, target)
+                await hooks.Hooks(self._runtime, warn=warn).run(hook, target)
         except TimeoutError:
             log.info("pod %s: the preStop hook of %s took all of its grace", memory.pod.key, action.name)
         except hooks.HookFailed as error:

@@ -37,7 +37,7 @@ class Counted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Took:
-    """How long the answers of one probe took together, in seconds, and how many there were."""
+    """How long the good answers of one probe took together, in seconds, and how many there were."""
 
     count: int = 0
     seconds: float = 0.0
@@ -54,7 +54,7 @@ class _Probed:
 
 class Probes:
     """`wake(uid)` is called when a verdict changes; `counts` holds how many answers of each sort there were, `took`
-    how long those of each probe took (under `ok`, whatever came of them)."""
+    how long the good ones of each probe took, as the genuine kubelet counts."""
 
     def __init__(
         self, caller: probe_calls.Caller, recorder: Recorder, *, wake: Callable[[Uid], None], clock: Clock
@@ -199,9 +199,9 @@ class Probes:
     def _count(self, pod: Pod, target: probe_calls.Target, *, kind: str, ok: bool, seconds: float) -> None:
         which = Counted(pod.key.namespace, pod.key.name, pod.uid, target.container.name, kind.capitalize(), ok)
         self.counts[which] = self.counts.get(which, 0) + 1
-        whole = dataclasses.replace(which, ok=True)
-        before = self.took.get(whole, Took())
-        self.took[whole] = Took(before.count + 1, before.seconds + seconds)
+        if ok:
+            before = self.took.get(which, Took())
+            self.took[which] = Took(before.count + 1, before.seconds + seconds)
 
     def _tell(self, pod: Pod, target: probe_calls.Target, reason: str, message: str) -> None:
         self._recorder.event(pod, "Warning", reason, message, container=target.container.name)

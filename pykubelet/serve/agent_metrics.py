@@ -94,7 +94,7 @@ class AgentMetrics(Collector):
 
 class ProbeMetrics:
     """The source of /metrics/probes. `counts()` is how many answers there were, by what they are counted under;
-    `took()` how many there were of each probe and how many seconds they took."""
+    `took()` how many good ones there were of each probe and how many seconds they took."""
 
     def __init__(
         self,

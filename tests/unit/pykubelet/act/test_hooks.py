@@ -19,6 +19,7 @@ class Server:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.warnings: list[tuple[str, str]] = []
         self.headers: list[str] = []
         self.takes, self.leads_to, self.port = 0.0, "", 0
 
@@ -51,7 +52,8 @@ class Server:
             port=port or self.port, path=path, scheme=scheme, http_headers=(HTTPHeader(name=header, value="1"),)
         )
         target = hooks.Target(ContainerId("id"), Container(name="c"), "127.0.0.1")
-        await hooks.Hooks(FakeRuntime()).run(Handler(http_get=asked), target)
+        made = hooks.Hooks(FakeRuntime(), warn=lambda reason, message: self.warnings.append((reason, message)))
+        await made.run(Handler(http_get=asked), target)
 
 
 def with_server(scenario: Callable[[Server], Awaitable[None]]) -> None:
@@ -111,6 +113,9 @@ def test_a_server_without_tls_is_told_without_credentials() -> None:
         await server.tell("/x", scheme="HTTPS", header="authorization")
         assert server.told == ["/x"]
         assert "authorization" not in server.headers
+        ((reason, message),) = server.warnings
+        assert reason == "LifecycleHTTPFallback"
+        assert f"HTTPS lifecycle hook 127.0.0.1:{server.port} got HTTP response" in message
 
     with_server(scenario)
 

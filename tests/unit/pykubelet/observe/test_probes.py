@@ -76,6 +76,7 @@ def test_a_probe_that_cannot_be_made_says_nothing_of_the_container(kind: str) ->
         await asyncio.sleep(10)
         assert getattr(scene.probed, kind) is Verdict.SUCCESS
         assert scene.counts() == {True: 1}
+        assert [took.count for took in scene.probes.took.values()] == [1]
         scene.probes.forget(UID)
 
     run(scenario())
@@ -94,6 +95,7 @@ def test_an_outage_neither_adds_to_a_row_of_failures_nor_ends_it() -> None:
         await asyncio.sleep(10)
         assert scene.probed.liveness is Verdict.FAILURE
         assert scene.counts() == {False: 3}
+        assert scene.probes.took == {}
         scene.probes.forget(UID)
 
     run(scenario())
