@@ -75,15 +75,6 @@ def main(options: Options, *, shown: http.Shown, file: Path | None, readable: Ca
 
     Raises AuthError, and ListenError when the configuration wants a port or nothing.
     """
-    changed = False
-
-    async def watch(stop: Callable[[], object]) -> None:
-        nonlocal changed
-        if file is not None:
-            await config_file.changed(file, readable)
-            changed = True
-            stop()
-
     # What a cluster asks is millions of small values that live on and hold no cycles: with Python's own thresholds,
     # looking for cycles among them takes half the time of a start. So only new ones are looked at, until all are there.
     gc.set_threshold(_ALLOCATIONS, _YOUNG)
@@ -92,27 +83,41 @@ def main(options: Options, *, shown: http.Shown, file: Path | None, readable: Ca
     kernel, conntrack = Kernel(), Conntrack()
     counters = Kernel()  # a socket of its own: it is read in a thread
     try:
-        asyncio.run(_until_told(_in_mode(options, kernel, conntrack, counters, shown=shown), watch))
+        work = _in_mode(options, kernel, conntrack, counters, shown=shown)
+        return asyncio.run(_until_told(work, None if file is None else config_file.changed(file, readable)))
     finally:
         counters.close()
         kernel.close()
         conntrack.close()
-    return changed
 
 
-async def _until_told(
-    work: Coroutine[None, None, None], watch: Callable[[Callable[[], object]], Coroutine[None, None, None]]
-) -> None:
+async def _until_told(work: Coroutine[None, None, None], change: Coroutine[None, None, None] | None) -> bool:
+    """Work until a signal, or until `change` returns: True then, but for a signal that comes while the work ends."""
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(work, name="pyproxy")
-    watcher = asyncio.create_task(watch(task.cancel), name="configuration")
+    changed = told = False
+
+    async def watch(change: Coroutine[None, None, None]) -> None:
+        nonlocal changed
+        await change
+        changed = True
+        task.cancel()
+
+    def end() -> None:
+        nonlocal told
+        told = True
+        task.cancel()
+
     for one in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(one, task.cancel)
+        loop.add_signal_handler(one, end)
+    watcher = None if change is None else asyncio.create_task(watch(change), name="configuration")
     try:
         with contextlib.suppress(asyncio.CancelledError):
             await task
     finally:
-        watcher.cancel()
+        if watcher is not None:
+            watcher.cancel()
+    return changed and not told
 
 
 async def _in_mode(
