@@ -9,7 +9,6 @@ from pathlib import Path
 from nodekit.aio.clock import Clock
 from pykubelet.act import hooks, ports
 from pykubelet.act.container_inputs import Inputs
-from pykubelet.act.image_actions import ImageActions
 from pykubelet.act.pod_memory import PodMemory
 from pykubelet.act.sandbox import Sandboxes
 from pykubelet.cri import errors as cri_errors
@@ -44,13 +43,11 @@ class ContainerStarter:
         *,
         sandboxes: Sandboxes,
         inputs: Inputs,
-        images: ImageActions,
         reach: "Reach",
     ) -> None:
         self._runtime = runtime
         self._sandboxes = sandboxes
         self._inputs = inputs
-        self._images = images
         self._reach = reach
 
     async def start(self, memory: PodMemory, action: StartContainer) -> Started:
@@ -84,10 +81,7 @@ class ContainerStarter:
         self, memory: PodMemory, action: StartContainer, container: Container, ips: tuple[str, ...]
     ) -> ContainerId:
         pod = memory.pod
-        image = self._images.known(memory.images[action.name].image_id)
-        if image is None:
-            del memory.images[action.name]
-            raise PodError("CreateContainerError", f"the image of {action.name} is looked for again", retry_after=0.0)
+        image = memory.found[action.name]  # no start is planned without
         await self._inputs.pre_start(pod, container)
         try:
             given = self._inputs.given(memory, container, image, pod_ips=ips)

@@ -13,6 +13,7 @@ from nodekit.aio.clock import Clock
 from pykubelet import meters
 from pykubelet.config.credential_providers import Provider, TokenAttributes
 from pykubelet.decide import image_credentials
+from pykubelet.model.ids import Uid
 from pykubelet.model.image_access import EVERYBODY, Access, AccountUse, Credential
 from pykubelet.model.kinds import ServiceAccount
 from pykubelet.model.pod import Pod
@@ -26,11 +27,13 @@ log = logging.getLogger(__name__)
 
 
 class Accounts(Protocol):
-    """Service accounts of Pods. Both raise errors whose text says why."""
+    """Service accounts of Pods. What asks for something raises errors whose text says why."""
 
     async def token(self, pod: Pod, audience: str) -> str: ...
 
     async def account(self, pod: Pod) -> ServiceAccount: ...
+
+    def forget(self, uid: Uid) -> None: ...
 
 
 class PluginError(Exception):
@@ -41,6 +44,7 @@ class CredentialPlugins:
     """`programs` is their folder. What fails is logged: the image may be had without it."""
 
     def __init__(self, providers: tuple[Provider, ...], programs: Path, *, accounts: Accounts, clock: Clock) -> None:
+        self._accounts = accounts
         self._plugins = tuple(_Plugin(one, programs, accounts=accounts, clock=clock) for one in providers)
 
     async def get(self, pod: Pod, image: str) -> tuple[Credential, ...]:
@@ -52,6 +56,10 @@ class CredentialPlugins:
             except Exception as error:
                 log.error("no credentials for %s from %s: %s", image, plugin.name, error)
         return tuple(dict.fromkeys(found))
+
+    def forget(self, uid: Uid) -> None:
+        """The Pod is gone."""
+        self._accounts.forget(uid)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pykubelet.act import ports
 from pykubelet.act.credential_plugins import CredentialPlugins
 from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide import pull_secrets
+from pykubelet.model.ids import Uid
 from pykubelet.model.image_access import Credential
 from pykubelet.model.kinds import SERVICE_ACCOUNTS, Secret, ServiceAccount
 from pykubelet.model.pod import Pod
@@ -43,6 +44,11 @@ class ImageCredentials:
             found += await self._plugins.get(pod, image)
         return tuple(dict.fromkeys(found))
 
+    def forget(self, uid: Uid) -> None:
+        """The Pod is gone."""
+        if self._plugins is not None:
+            self._plugins.forget(uid)
+
     def _read(self) -> bytes:
         try:
             return self._node_file.read_bytes()
@@ -51,7 +57,7 @@ class ImageCredentials:
 
 
 class ApiAccounts:
-    """Service accounts as the API server has them. Both raise ApiError or ContentError."""
+    """Service accounts as the API server has them. What asks it raises ApiError or ContentError."""
 
     def __init__(self, client: Client, tokens: Tokens) -> None:
         self._client = client
@@ -64,3 +70,7 @@ class ApiAccounts:
     async def account(self, pod: Pod) -> ServiceAccount:
         """The Pod's account."""
         return await self._client.get(SERVICE_ACCOUNTS, Key(pod.metadata.namespace, pod.spec.service_account_name))
+
+    def forget(self, uid: Uid) -> None:
+        """The Pod is gone, and its tokens with it."""
+        self._tokens.forget(uid)

@@ -36,11 +36,6 @@ class ImageActions:
         self._recorder = recorder
         self._credentials = credentials
         self.on_pull: Callable[[Uid, float, float], None] = lambda uid, began, ended: None
-        self._known: dict[str, observed.Image] = {}
-
-    def known(self, image_id: str) -> observed.Image | None:
-        """What was learned of an image when it was made sure of."""
-        return self._known.get(image_id)
 
     async def ensure(self, memory: PodMemory, action: EnsureImage) -> None:
         """Have the image and remember it. Raises PodError with the API's words."""
@@ -50,10 +45,10 @@ class ImageActions:
             if error.reason != "ErrImagePull":
                 self._tell(memory.pod, action, "Warning", "Failed", f"Error: {error.reason}")
             raise
-        self._known[image.id] = image
         if action.volume:
             memory.image_volumes[action.volume] = image.id
         else:
+            memory.found[action.container] = image
             memory.images[action.container] = ImageState(image_id=image.id, attempt=action.attempt)
 
     async def _have(self, pod: Pod, action: EnsureImage) -> observed.Image:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from pykubelet.act.grants import Grants
 from pykubelet.errors import PodError
-from pykubelet.model import actions
+from pykubelet.model import actions, observed
 from pykubelet.model.actions import Action, Backoff, OpKey, StopReason
 from pykubelet.model.ids import ContainerId
 from pykubelet.model.pod import Pod
@@ -22,7 +22,8 @@ class PodMemory:
 
     Its resources are those it was granted; `asked` is what the API says. `status` is the last one reported.
     `volumes_stale`: what the volumes show may have changed since they were filled. `refused` are containers that the
-    runtime would not start. `orphaned`: only the runtime knew of it.
+    runtime would not start. `found`: what was learned of `images` when they were made sure of. `orphaned`: only the
+    runtime knew of it.
     """
 
     pod: Pod
@@ -36,6 +37,7 @@ class PodMemory:
     volumes_stale: bool = False
     torn_down: bool = False
     images: dict[str, ImageState] = dataclasses.field(default_factory=dict)
+    found: dict[str, observed.Image] = dataclasses.field(default_factory=dict)
     image_volumes: dict[str, str] = dataclasses.field(default_factory=dict)
     failures: dict[OpKey, Failure] = dataclasses.field(default_factory=dict)
     backoffs: dict[str, Backoff] = dataclasses.field(default_factory=dict)
@@ -126,6 +128,7 @@ class PodMemory:
         for gone in [container for container in self.stopped_for if container not in here]:
             del self.stopped_for[gone]
         self.pre_stopped &= here
+        self.refused &= here
 
 
 def _words(error: Exception) -> tuple[str, str]:

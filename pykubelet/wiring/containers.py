@@ -79,7 +79,7 @@ class Containers:
         )
         self.executor = Executor(
             sandboxes=sandboxes,
-            starter=ContainerStarter(seen.runtime, sandboxes=sandboxes, inputs=inputs, images=images, reach=reach),
+            starter=ContainerStarter(seen.runtime, sandboxes=sandboxes, inputs=inputs, reach=reach),
             stopper=ContainerStopper(seen.runtime, reach, node=facts),
             images=images,
             objects=api.referenced,

@@ -17,7 +17,7 @@ from pykubelet.wiring.api import ApiLoop
 
 
 class Pulls:
-    """`actions` gets Pods their images; `records` remembers whose each is."""
+    """`actions` gets Pods their images; `records` remembers whose each is; `forget` is for Pods that are gone."""
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Pulls:
         credentials = ImageCredentials(
             api.referenced, node_file=options.root / "config.json", plugins=_credential_plugins(options, client)
         )
+        self.forget = credentials.forget
         self.records = PulledImages(options.root, _access_policy(settings), clock=SystemClock())
         self.actions = ImageActions(
             Images(service, at_once=at_once), api.events, credentials=credentials.get, pulled=self.records

@@ -80,6 +80,7 @@ class PodLoop:
             options, keeps=self._may_hold, active=self._active, named=self._named, wake=self._wake
         )
         self.pulls = Pulls(settings, options, client=client, service=image_service, api=self.api)
+        self.api.reporter.on_forget.append(self.pulls.forget)
         self.containers = Containers(
             settings,
             options,

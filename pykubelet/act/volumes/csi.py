@@ -8,10 +8,10 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from nodekit.aio import threads
 from nodekit.kube import errors
@@ -82,7 +82,8 @@ class CSIVolumes:
         self._plugins, self._drivers = parts
         self._tokens = tokens
         self._node = node
-        self._locks: dict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Each lasts for as long as somebody holds it or waits for it.
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         # What a process before us attached is in use as well, even if no Pod has it any more.
         self._left = set(data.held())
         self._in_use = {csi.unique_name(one.driver, one.handle) for one in self._left}
@@ -187,8 +188,9 @@ class CSIVolumes:
     @contextlib.asynccontextmanager
     async def _alone(self, which: Wanted | Published | Mapped | Held) -> AsyncIterator[None]:
         """One thing at a time is done to a volume; what fails is said in the words of an event."""
+        lock = self._locks.setdefault((which.driver, which.handle), asyncio.Lock())
         try:
-            async with self._locks[which.driver, which.handle]:
+            async with lock:
                 yield
         except PluginError as error:
             raise VolumeError(error.detail) from error

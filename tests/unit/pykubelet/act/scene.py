@@ -242,7 +242,6 @@ class Scene:
                 self.runtime,
                 sandboxes=sandboxes,
                 inputs=Inputs(told, told, told, told, self.devices, node=node),  # type: ignore[arg-type]
-                images=images,
                 reach=reach,
             ),
             stopper=ContainerStopper(self.runtime, reach, node=facts),

@@ -8,14 +8,20 @@ import pytest
 
 from nodekit.aio.clock import SystemClock
 from nodekit.config import ConfigError
+from nodekit.kube import fake
+from nodekit.kube.client import Client
+from nodekit.objects import codec
 from nodekit.objects.meta import ObjectMeta
 from pykubelet.act.credential_plugins import CredentialPlugins
+from pykubelet.act.credentials import ApiAccounts, ImageCredentials
+from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.config import credential_providers
 from pykubelet.config.credential_providers import EnvVar, Provider, TokenAttributes
 from pykubelet.decide import image_credentials
 from pykubelet.errors import StartupError
+from pykubelet.model.ids import Uid
 from pykubelet.model.image_access import EVERYBODY, AccountUse
-from pykubelet.model.kinds import ServiceAccount
+from pykubelet.model.kinds import SERVICE_ACCOUNTS, ServiceAccount
 from pykubelet.model.pod import Pod
 from tests.unit.pykubelet.decide.pods import pod
 
@@ -35,6 +41,9 @@ class Accounts:
 
     async def account(self, pod: Pod) -> ServiceAccount:
         return ServiceAccount(metadata=ObjectMeta(name="sa", uid="sa-uid", annotations={"team": "a"}))
+
+    def forget(self, uid: Uid) -> None:
+        return None
 
 
 def answer(key: str = "Image", **more: object) -> str:
@@ -201,3 +210,28 @@ def test_missing_places_are_told(tmp_path: Path) -> None:
         credential_providers.load(tmp_path, tmp_path / "none")
     with pytest.raises(StartupError, match=r"no \*\.yaml"):
         credential_providers.load(tmp_path, tmp_path)
+
+
+async def test_a_pods_token_is_kept_for_as_long_as_the_pod(tmp_path: Path) -> None:
+    Node(tmp_path)
+    api, issued = fake.FakeApi(), list[int]()
+
+    def issue(_: object) -> bytes:
+        issued.append(1)
+        return codec.encode({"status": {"token": "t", "expirationTimestamp": "2100-01-01T00:00:00Z"}})
+
+    api.answer("POST", ".*/serviceaccounts/sa/token", issue)
+    api.put(SERVICE_ACCOUNTS, ServiceAccount(metadata=ObjectMeta(name="sa", namespace="default", uid="sa-uid")))
+    client = Client(api)
+    accounts = ApiAccounts(client, Tokens(client, now=lambda: 0.0))
+    wanted = TokenAttributes(service_account_token_audience="aud", cache_type="Token", require_service_account=True)
+    provider = Provider(name="give", match_images=("*.example:5000",), api_version=VERSION, token_attributes=wanted)
+    plugins = CredentialPlugins((provider,), tmp_path, accounts=accounts, clock=SystemClock())
+    credentials = ImageCredentials(None, node_file=tmp_path / "none", plugins=plugins)  # type: ignore[arg-type]
+    made = pod(serviceAccountName="sa")
+    await credentials.get(made, IMAGE)
+    await credentials.get(made, IMAGE)
+    assert len(issued) == 1
+    credentials.forget(made.uid)
+    await credentials.get(made, IMAGE)
+    assert len(issued) == 2

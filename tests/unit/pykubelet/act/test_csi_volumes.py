@@ -1,6 +1,8 @@
 """Which volumes of storage drivers stay staged and in use, and for how long."""
 
 import asyncio
+import gc
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +240,18 @@ async def test_a_volume_that_others_published_is_not_given_again(node: Node, mon
     (node.folder("a") / "volumes" / csi.PLUGIN / "pv-1/mount").mkdir(parents=True)
     await node.give("a", securityContext={"fsGroup": 2000})
     assert group.tries == 0
+
+
+async def test_nothing_is_remembered_of_volumes_that_are_gone(node: Node) -> None:
+    def kept() -> int:
+        gc.collect()
+        return sum(len(value) for value in vars(node.volumes).values() if isinstance(value, Sized))
+
+    before = kept()
+    await node.give("a")
+    await node.take("a")
+    node.fake.fails = {"publish"}
+    with pytest.raises(VolumeError):
+        await node.give("b")
+    await node.take("b")
+    assert kept() == before

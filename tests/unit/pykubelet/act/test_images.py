@@ -1,6 +1,7 @@
 """Images are asked for once, and what a Pod is told of a pull that failed, in the genuine kubelet's words."""
 
 import asyncio
+from collections.abc import Sized
 from pathlib import Path
 
 import grpc
@@ -91,6 +92,23 @@ def test_a_pods_credentials_are_looked_up_once_for_the_check_and_for_the_pull(tm
         images = ImageActions(Images(runtime), Told(tmp_path), credentials=credentials, pulled=pulled)
         await images.ensure(PodMemory(pod(), pod()), EnsureImage(ImageRef(IMAGE), "IfNotPresent", "main"))
         assert asked == [IMAGE]
+
+    virtual.run(scenario())
+
+
+def test_what_is_known_of_an_image_is_known_for_as_long_as_its_pod(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        runtime = fake.FakeRuntime(clock=clock.VirtualClock())
+        pulled = PulledImages(tmp_path, Policy(), clock=clock.VirtualClock())
+
+        async def none(pod: Pod, image: str) -> tuple[Credential, ...]:
+            return ()
+
+        images = ImageActions(Images(runtime), Told(tmp_path), credentials=none, pulled=pulled)
+        memory = PodMemory(pod(), pod())
+        await images.ensure(memory, EnsureImage(ImageRef(IMAGE), "IfNotPresent", "main"))
+        assert memory.found["main"].id == memory.images["main"].image_id
+        assert not [value for value in vars(images).values() if isinstance(value, Sized) and len(value)]
 
     virtual.run(scenario())
 
