@@ -55,14 +55,19 @@ def is_file_system(target: Path) -> bool:
 
 def is_mounted(target: Path) -> bool:
     """Whether anything is mounted exactly here; reads the whole mount table."""
-    return str(target) in _mount_points()
+    return str(_real(target)) in _mount_points()
 
 
 def below(folder: Path) -> list[Path]:
     """The mount points at and below a folder, deepest first."""
-    prefix = f"{folder}/"
-    found = [Path(point) for point in _mount_points() if point == str(folder) or point.startswith(prefix)]
+    real = str(_real(folder))
+    found = [folder / point[len(real) + 1 :] for point in _mount_points() if f"{point}/".startswith(f"{real}/")]
     return sorted(found, key=lambda path: len(path.parts), reverse=True)
+
+
+def _real(path: Path) -> Path:
+    """As the kernel's table has it, without links: a kubelet's folder may be one. What is mounted here is not asked."""
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def _mount_points() -> list[str]:
