@@ -245,6 +245,7 @@ def _report(sync: Sync[T], world: World, *, health: Health, metrics: Metrics, ch
         name = synced.family.api_name
         health.updated(synced.family)
         metrics.synced(name, whole=synced.whole, seconds=synced.seconds)
+        metrics.written(synced.services)
         for service in synced.services:
             metrics.programmed(name, world.take_triggers(service, synced.family))
             found = world.health_check(service)
@@ -260,7 +261,8 @@ def _report(sync: Sync[T], world: World, *, health: Health, metrics: Metrics, ch
     world.keep_triggers(sync.rulesets)
     for family, ruleset in sync.rulesets.items():
         metrics.watch_policies(family.api_name, ruleset.without_local_endpoints)
-    world.count(services=lambda: metrics.changed(services=1), endpoints=lambda: metrics.changed(endpoints=1))
+    world.count(services=metrics.service_changed, slices=metrics.slice_changed)
     sync.on_forgotten(metrics.forgotten)
     sync.on_failure(metrics.failed)
+    sync.on_cleanup_failure(metrics.cleanup_failed)
     world.subscribe(queued, queued)

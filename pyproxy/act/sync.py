@@ -85,6 +85,7 @@ class Sync(Generic[Change]):
         self._event = asyncio.Event()
         self._listeners: list[Callable[[Synced], None]] = []
         self._failed: list[Callable[[Family, bool], None]] = []
+        self._not_collected: list[Callable[[Family], None]] = []
         self._forgotten: list[Callable[[Family, float, int], None]] = []
         self.settled = asyncio.Event()  # set once every family has been written
         self.min_interval = 0.005
@@ -101,6 +102,10 @@ class Sync(Generic[Change]):
     def on_failure(self, listener: Callable[[Family, bool], None]) -> None:
         """Be told whenever the kernel refuses a family's ruleset, and whether that was the whole."""
         self._failed.append(listener)
+
+    def on_cleanup_failure(self, listener: Callable[[Family], None]) -> None:
+        """Be told whenever the kernel refuses to have what a family does not use any more removed."""
+        self._not_collected.append(listener)
 
     def on_forgotten(self, listener: Callable[[Family, float, int], None]) -> None:
         """Be told whenever stale flows were looked for: how long that took in seconds, how many there were."""
@@ -240,7 +245,7 @@ class Sync(Generic[Change]):
             listener(family, whole)
 
     async def _collect(self) -> None:
-        for side in self._sides.values():
+        for family, side in self._sides.items():
             unused = side.ruleset.collect()
             if unused:
                 try:
@@ -249,6 +254,8 @@ class Sync(Generic[Change]):
                     log.warning("%s; writing the whole table anew", error)
                     side.whole = True
                     self._event.set()
+                    for listener in self._not_collected:
+                        listener(family)
 
     def _forget(self, family: Family, side: _Side[Change]) -> None:
         began = self._clock.monotonic()

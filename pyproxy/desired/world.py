@@ -43,10 +43,10 @@ class World:
         self._node.subscribe(node_changed)
         self._service_cidrs.subscribe(lambda change: wake_all())
 
-    def count(self, *, services: Callable[[], None], endpoints: Callable[[], None]) -> None:
-        """Be told that a Service, or an EndpointSlice, has changed."""
-        self._services.subscribe(lambda _: services())
-        self._slices.subscribe(lambda _: endpoints())
+    def count(self, *, services: Callable[..., None], slices: Callable[..., None]) -> None:
+        """Be told that a Service, or an EndpointSlice, has changed, and of the Services whose rules that may change."""
+        self._services.subscribe(lambda change: services(*(() if change.old == change.new else (change.key,))))
+        self._slices.subscribe(lambda change: slices(*endpoint_slices.owners(change)))
 
     def keep_triggers(self, families: Collection[Family]) -> None:
         """Note when changes of endpoints began, for those who take the triggers of these families."""

@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
+from nodekit.objects.meta import Key
 from pyproxy.model.address import Family
 from pyproxy.model.iptables import Table
 from pyproxy.model.options import Mode
@@ -63,13 +64,17 @@ class Metrics:
             "Number of services with a Local traffic policy and no endpoints",
             ("traffic_policy", "ip_family"),
         )
-        self.endpoints_pending = gauge(
-            "sync_proxy_rules_endpoint_changes_pending", "Pending proxy rules Endpoint changes"
+        self._pending_services: set[Key] = set()
+        self._pending_endpoints: set[Key] = set()
+        gauge("sync_proxy_rules_endpoint_changes_pending", "Pending proxy rules Endpoint changes", ()).set_function(
+            lambda: len(self._pending_endpoints)
         )
         self.endpoints_changed = counter(
             "sync_proxy_rules_endpoint_changes_total", "Cumulative proxy rules Endpoint changes"
         )
-        self.services_pending = gauge("sync_proxy_rules_service_changes_pending", "Pending proxy rules Service changes")
+        gauge("sync_proxy_rules_service_changes_pending", "Pending proxy rules Service changes", ()).set_function(
+            lambda: len(self._pending_services)
+        )
         self.services_changed = counter(
             "sync_proxy_rules_service_changes_total", "Cumulative proxy rules Service changes"
         )
@@ -121,13 +126,27 @@ class Metrics:
         if self._mode is Mode.IPTABLES and not whole:
             self.partial_failures.labels(family.api_name).inc()
 
-    def changed(self, *, services: int = 0, endpoints: int = 0) -> None:
-        """Objects changed in the API."""
+    def cleanup_failed(self, family: Family) -> None:
+        """The kernel refused to have a family's unused chains removed."""
+        if self._mode is Mode.NFTABLES:
+            self.cleanup_failures.labels(family.api_name).inc()
+
+    def service_changed(self, *pending: Key) -> None:
+        """A Service changed in the API; rules of the `pending` ones are to be written for that."""
+        self._pending_services.update(pending)
         for family in Family:
-            if services:
-                self.services_changed.labels(family.api_name).inc(services)
-            if endpoints:
-                self.endpoints_changed.labels(family.api_name).inc(endpoints)
+            self.services_changed.labels(family.api_name).inc()
+
+    def slice_changed(self, *pending: Key) -> None:
+        """An EndpointSlice changed in the API; rules of the `pending` Services are to be written for that."""
+        self._pending_endpoints.update(pending)
+        for family in Family:
+            self.endpoints_changed.labels(family.api_name).inc()
+
+    def written(self, services: Iterable[Key]) -> None:
+        """The changes of these Services are in force, in a family at least."""
+        self._pending_services.difference_update(services)
+        self._pending_endpoints.difference_update(services)
 
     def queued(self) -> None:
         """A change waits to be written."""

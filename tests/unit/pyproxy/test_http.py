@@ -10,6 +10,7 @@ from prometheus_client import Counter
 
 from nodekit.aio import virtual
 from nodekit.aio.clock import SystemClock, VirtualClock
+from nodekit.objects.meta import Key
 from pyproxy import errors
 from pyproxy.model.address import Family
 from pyproxy.model.iptables import Table
@@ -83,6 +84,35 @@ def test_the_iptables_mode_counts_its_rules_and_which_restores_failed() -> None:
     assert value("last", table="filter", ip_family="IPv4") == 1
     assert value("restore_failures_total", ip_family="IPv4") == 2
     assert value("partial_restore_failures_total", ip_family="IPv4") == 1
+
+
+def test_changes_are_pending_until_they_are_written() -> None:
+    metrics, a, b = Metrics(), Key("ns", "a"), Key("ns", "b")
+
+    def pending() -> tuple[float | None, ...]:
+        return tuple(
+            metrics.registry.get_sample_value(f"kubeproxy_sync_proxy_rules_{one}_changes_pending")
+            for one in ("service", "endpoint")
+        )
+
+    assert pending() == (0, 0)
+    metrics.service_changed(a)
+    metrics.service_changed()
+    metrics.slice_changed(a)
+    metrics.slice_changed(a)
+    metrics.slice_changed(b)
+    assert pending() == (1, 2)
+    metrics.written([a])
+    assert pending() == (0, 1)
+
+
+def test_a_refused_removal_of_chains_is_counted_where_there_are_any() -> None:
+    nftables, iptables = Metrics(), Metrics(Mode.IPTABLES)
+    for metrics in (nftables, iptables):
+        metrics.cleanup_failed(Family.IPV6)
+    name = "kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total"
+    assert nftables.registry.get_sample_value(name, {"ip_family": "IPv6"}) == 1
+    assert iptables.registry.get_sample_value(name, {"ip_family": "IPv6"}) is None
 
 
 def test_a_change_that_waits_too_long_makes_it_unhealthy() -> None:

@@ -197,6 +197,24 @@ def test_unused_chains_go_after_a_while() -> None:
     scene.play(script)
 
 
+def test_chains_that_cannot_be_removed_are_told_of_and_everything_is_written_anew() -> None:
+    scene = Scene(World({A: (endpoint(1), endpoint(2))}))
+    told: list[Family] = []
+
+    async def script(scene: Scene, sync: Sync) -> None:
+        sync.on_cleanup_failure(told.append)
+        scene.world.wanted[A] = (endpoint(1),)
+        sync.wake(A)
+        await asyncio.sleep(0.5)
+        refusals = iter((True,))
+        scene.kernel.refuse = lambda transaction, from_nothing: next(refusals, False)
+        await asyncio.sleep(5)
+        assert told == [Family.IPV4]
+        assert "cluster-2" not in scene.kernel.chain_names(Family.IPV4)
+
+    scene.play(script)
+
+
 def test_a_change_of_the_nodes_addresses_reaches_the_ruleset() -> None:
     scene = Scene(World({A: (endpoint(1),)}))
 

@@ -51,9 +51,12 @@ def test_only_triggers_that_somebody_takes_are_kept_and_each_once() -> None:
     for _ in range(2):
         world.subscribe(lambda *keys: woken.extend(keys), lambda: None)
     world.keep_triggers([Family.IPV4])
+    changed: list[meta.Key] = []
+    world.count(services=lambda *keys: None, slices=lambda *keys: changed.extend(keys))
     mirror(world)
     owner = meta.Key("ns", "a")
     assert woken == [owner] * 4
+    assert changed == [owner] * 2
     began = datetime(2026, 11, 24, 10, 15, tzinfo=UTC).timestamp()
     assert [world.take_triggers(owner, family) for family in Family] == [[began], []]
     assert world.take_triggers(owner, Family.IPV4) == []
