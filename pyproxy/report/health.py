@@ -61,11 +61,6 @@ class Health:
         self._times.setdefault(family, _Times()).updated = self._clock.now()
         self._times[family].queued = None
 
-    @property
-    def started(self) -> bool:
-        """Whether every family has been in sync once."""
-        return all(times.updated is not None for times in self._times.values())
-
     def answer(self, eligible: bool | None = None) -> Answer:
         """How it is now; `eligible` None leaves the node out of it.
 

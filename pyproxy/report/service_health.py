@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,11 +49,6 @@ class ServiceHealth:
             self._checks[service] = check
         if (None if before is None else before.port) != (None if check is None else check.port):
             self._changed.set()
-
-    @property
-    def checks(self) -> Mapping[Key, Check]:
-        """All checks."""
-        return self._checks
 
     async def run(self) -> None:
         """Open and close ports until cancelled; ports are closed when it ends, and opened when it is run again."""
