@@ -36,7 +36,12 @@ def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
     """Make `source` appear at `target`, which exists and is of the same kind."""
     _mount(str(source), target, "", BIND, "")
     if read_only:
-        _mount("", target, "", BIND | REMOUNT | RDONLY, "")
+        try:
+            _mount("", target, "", BIND | REMOUNT | RDONLY, "")
+        except OSError:
+            # Left mounted it would be taken for ready, and could be written.
+            unmount(target)
+            raise
 
 
 def unmount(target: Path) -> None:

@@ -35,3 +35,17 @@ def test_mounts_are_found_by_the_name_they_were_made_by(root: Path, name: str) -
     assert mount.below(pod) == [pod / "volumes", pod]
     assert mount.is_mounted(pod / "volumes")
     assert not mount.is_mounted(pod / "volumes/a b")
+
+
+def test_what_cannot_be_made_read_only_is_not_mounted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = mount._mount
+
+    def refuse(source: str, target: Path, kind: str, flags: int, options: str) -> None:
+        if flags & mount.REMOUNT:
+            raise PermissionError(1, "Operation not permitted", str(target))
+        really(source, target, kind, flags, options)
+
+    monkeypatch.setattr(mount, "_mount", refuse)
+    with pytest.raises(PermissionError):
+        mount.bind(root / "disk", root / "real", read_only=True)
+    assert mount.below(root) == []
