@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 from collections.abc import Sized
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from nodekit.kube import fake
 from nodekit.kube.client import Client
 from nodekit.objects.meta import ObjectMeta
 from pykubelet.act import mount
+from pykubelet.act.volumes import ownership
 from pykubelet.act.volumes.csi import CSIVolumes, Wanted
 from pykubelet.act.volumes.csi_data import CSIData
 from pykubelet.act.volumes.kinds import Slot, VolumeError
 from pykubelet.act.volumes.tokens import Tokens
 from pykubelet.decide import csi
 from pykubelet.model.csi import Capability, Handle
+from pykubelet.model.pod import Pod
 from pykubelet.model.storage import VOLUME_ATTACHMENTS, AttachmentStatus, CSIDriverSpec, VolumeAttachment
 from pykubelet.model.volume import Volume
 from pykubelet.plugins.errors import PluginError
@@ -255,3 +258,23 @@ async def test_nothing_is_remembered_of_volumes_that_are_gone(node: Node) -> Non
         await node.give("b")
     await node.take("b")
     assert kept() == before
+
+
+async def test_a_pod_that_goes_waits_for_the_files_that_are_being_given_to_its_group(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def apply(root: Path, pod: Pod, *, read_only: bool) -> None:
+        begun.set()
+        go_on.wait(10)
+
+    monkeypatch.setattr(ownership, "apply", apply)
+    giving = asyncio.create_task(node.give("a", securityContext={"fsGroup": 2000}))
+    await asyncio.to_thread(begun.wait, 10)
+    giving.cancel()
+    await asyncio.wait([giving], timeout=0.05)
+    assert not giving.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await giving
