@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from pyproxy.act.sync import Sync, Synced
 from pyproxy.config.settings import Settings
 from pyproxy.decide.ruleset import Ruleset
 from pyproxy.desired.world import World
+from pyproxy.model import address as addressing
 from pyproxy.model.address import Family
 from pyproxy.model.options import Mode, Options
 from pyproxy.model.ruleset import Counting
@@ -125,9 +126,9 @@ async def _in_mode(
 ) -> None:
     match options.mode:
         case Mode.NFTABLES:
-            await _run(options, modes.Nftables(kernel, _families()), conntrack, counters, shown=shown)
+            await _run(options, modes.Nftables(kernel, wiring.families()), conntrack, counters, shown=shown)
         case Mode.IPTABLES:
-            await _run(options, await modes.of_iptables(kernel, _families()), conntrack, counters, shown=shown)
+            await _run(options, await modes.of_iptables(kernel, wiring.families()), conntrack, counters, shown=shown)
 
 
 async def _run(
@@ -151,7 +152,13 @@ async def _run(
             about = meta.ObjectReference(kind="Service", namespace=service.namespace, name=service.name)
             recorder.warning(about, "FailedToStartServiceHealthcheck", message=message)
 
-        checks = ServiceHealth(lambda: health.answer().healthy, refused=refused)
+        def hosts() -> Iterator[str]:
+            for family in families:
+                chosen = world.policy(family).node_port_ips
+                yield from (family.everywhere,) if chosen is None else map(addressing.text, chosen)
+
+        checks = ServiceHealth(lambda: health.answer().healthy, refused=refused, hosts=hosts)
+        addresses.subscribe(checks.look_again)
         mode.report(metrics)
         _report(sync, world, health=health, metrics=metrics, checks=checks)
         world.subscribe(sync.wake, sync.wake_all)
@@ -231,15 +238,6 @@ def _about(node: str) -> meta.ObjectReference:
     return meta.ObjectReference(kind="Node", name=node, uid=node)
 
 
-def _families() -> tuple[Family, ...]:
-    """IPv6 is left alone on a machine that has none."""
-    disabled = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6")
-    if not Path("/proc/net/if_inet6").exists() or (disabled.exists() and disabled.read_text().strip() == "1"):
-        log.info("IPv6 is not served: this machine has none")
-        return (Family.IPV4,)
-    return tuple(Family)
-
-
 def _report(sync: Sync[T], world: World, *, health: Health, metrics: Metrics, checks: ServiceHealth) -> None:
     def written(synced: Synced) -> None:
         name = synced.family.api_name
@@ -265,4 +263,9 @@ def _report(sync: Sync[T], world: World, *, health: Health, metrics: Metrics, ch
     sync.on_forgotten(metrics.forgotten)
     sync.on_failure(metrics.failed)
     sync.on_cleanup_failure(metrics.cleanup_failed)
-    world.subscribe(queued, queued)
+
+    def all_queued() -> None:
+        queued()
+        checks.look_again()
+
+    world.subscribe(queued, all_queued)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TypeVar
 
 from nodekit.aio.clock import SystemClock
@@ -42,13 +42,15 @@ class _Paper:
 
 
 @contextlib.asynccontextmanager
-async def _known(options: Options, page: views.Page[T]) -> AsyncIterator[tuple[World, Sync[T]]]:
+async def _known(
+    options: Options, page: views.Page[T], families: Iterable[Family] = tuple(Family)
+) -> AsyncIterator[tuple[World, Sync[T]]]:
     """The cluster's wishes and the rulesets they make."""
     async with Transport(wiring.credentials(options), user_agent=f"pyproxy/{VERSION}") as transport:
         world = World(Client(transport), options, machine_ips=machine.now)
         task = asyncio.create_task(world.run(), name="mirrors")
         paper = _Paper()
-        sync: Sync[T] = Sync(world, paper, page.rules, families=tuple(Family), clock=SystemClock(), conntrack=paper)
+        sync: Sync[T] = Sync(world, paper, page.rules, families=tuple(families), clock=SystemClock(), conntrack=paper)
         world.subscribe(sync.wake, sync.wake_all)
         try:
             async with asyncio.timeout(_PATIENCE):
@@ -80,7 +82,7 @@ def dump(options: Options, *, diff: bool) -> tuple[str, bool]:
     """Our rules as the kernel has them, or how they differ from what the API asks; whether they do."""
 
     async def compare(view: views.View[T]) -> list[str]:
-        async with _known(options, view) as (_, sync):
+        async with _known(options, view, view.families) as (_, sync):
             return [line for ruleset in sync.rulesets.values() for line in view.differences(ruleset.whole())]
 
     with views.of(options.mode) as view:
@@ -96,7 +98,7 @@ def explain_target(options: Options, target: str) -> str:
         raise errors.SettingsError(f"{target}: expected ADDRESS:PORT, [ADDRESS]:PORT or :NODEPORT")
 
     async def read(view: views.View[T]) -> list[str]:
-        async with _known(options, view) as (world, sync):
+        async with _known(options, view, view.families) as (world, sync):
             return [line for one in _stories(world, sync, address, int(port)) for line in one]
 
     with views.of(options.mode) as view:

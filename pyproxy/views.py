@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Protocol, TypeVar, assert_never
 
+from pyproxy import wiring
 from pyproxy.act import parties
 from pyproxy.act.iptables import programs
 from pyproxy.act.iptables.writer import Writer
@@ -42,6 +43,11 @@ class Page(Protocol[T]):
 class View(Page[T], Protocol[T]):
     """One mode, and what the kernel holds of it."""
 
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Those that are served on this machine."""
+        ...
+
     def held(self) -> list[str]:
         """What the kernel has, a line each."""
         ...
@@ -73,11 +79,11 @@ def of(mode: Mode) -> Iterator[View[Any]]:
         case Mode.NFTABLES:
             kernel = Kernel()
             try:
-                yield Nftables(kernel)
+                yield Nftables(kernel, wiring.families())
             finally:
                 kernel.close()
         case Mode.IPTABLES:
-            yield Iptables()
+            yield Iptables(wiring.families())
         case _:
             assert_never(mode)
 
@@ -103,14 +109,15 @@ class NftablesPage:
 class Nftables(NftablesPage):
     """The elements of our tables."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, families: tuple[Family, ...]) -> None:
         self._kernel = kernel
+        self.families = families
 
     def held(self) -> list[str]:
         """All elements."""
         return [
             f"{family.word} {one.spec.name}: {nft_text.element(one, key, value, family)}"
-            for family in Family
+            for family in self.families
             for one in Set
             for key, value in self._kernel.elements(family, one).items()
         ]
@@ -119,7 +126,7 @@ class Nftables(NftablesPage):
         """The elements of one frontend."""
         return [
             f"{one.spec.name}: {nft_text.element(one, key, value, family)}"
-            for family in Family
+            for family in self.families
             for one in _FRONTENDS + _ENDPOINTS
             for key, value in self._kernel.elements(family, one).items()
             if is_for(key if one in _FRONTENDS else keys.read_slot(key)[0], address, port)
@@ -150,13 +157,14 @@ class IptablesPage:
 class Iptables(IptablesPage):
     """The rules of our chains."""
 
-    def __init__(self) -> None:
+    def __init__(self, families: tuple[Family, ...]) -> None:
         async def read() -> dict[Family, listing.Listing]:
             writer = Writer(await programs.choose())
-            refused = await writer.programs.refusals(Family)
-            return {family: await writer.listing(family) for family in Family if family not in refused}
+            refused = await writer.programs.refusals(families)
+            return {family: await writer.listing(family) for family in families if family not in refused}
 
         self._held = asyncio.run(read())
+        self.families = tuple(self._held)
 
     def held(self) -> list[str]:
         """All rules of our chains and those that lead to them."""

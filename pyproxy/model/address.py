@@ -26,6 +26,11 @@ class Family(enum.Enum):
         return "IPv4" if self is Family.IPV4 else "IPv6"
 
     @property
+    def everywhere(self) -> str:
+        """The address that means all addresses of the family to who listens."""
+        return "0.0.0.0" if self is Family.IPV4 else "::"
+
+    @property
     def word(self) -> str:
         """What nft calls the family: ip or ip6."""
         return "ip" if self is Family.IPV4 else "ip6"

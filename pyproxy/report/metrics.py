@@ -70,13 +70,13 @@ class Metrics:
             lambda: len(self._pending_endpoints)
         )
         self.endpoints_changed = counter(
-            "sync_proxy_rules_endpoint_changes_total", "Cumulative proxy rules Endpoint changes"
+            "sync_proxy_rules_endpoint_changes_total", "Cumulative proxy rules Endpoint changes", ()
         )
         gauge("sync_proxy_rules_service_changes_pending", "Pending proxy rules Service changes", ()).set_function(
             lambda: len(self._pending_services)
         )
         self.services_changed = counter(
-            "sync_proxy_rules_service_changes_total", "Cumulative proxy rules Service changes"
+            "sync_proxy_rules_service_changes_total", "Cumulative proxy rules Service changes", ()
         )
         if mode is Mode.IPTABLES:
             self.failures = counter(
@@ -134,14 +134,12 @@ class Metrics:
     def service_changed(self, *pending: Key) -> None:
         """A Service changed in the API; rules of the `pending` ones are to be written for that."""
         self._pending_services.update(pending)
-        for family in Family:
-            self.services_changed.labels(family.api_name).inc()
+        self.services_changed.inc()
 
     def slice_changed(self, *pending: Key) -> None:
         """An EndpointSlice changed in the API; rules of the `pending` Services are to be written for that."""
         self._pending_endpoints.update(pending)
-        for family in Family:
-            self.endpoints_changed.labels(family.api_name).inc()
+        self.endpoints_changed.inc()
 
     def written(self, services: Iterable[Key]) -> None:
         """The changes of these Services are in force, in a family at least."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from nodekit.objects.meta import Key
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER: Final = 5.0
+_EVERYWHERE: Final = ("0.0.0.0", "::")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +27,31 @@ class Check:
     endpoints: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    port: int
+    hosts: frozenset[str]
+    runner: web.AppRunner
+
+
 class ServiceHealth:
-    """One small server a port. `healthy` tells whether the proxy itself is in sync.
+    """One small server a port. `healthy` tells whether the proxy itself is in sync, `hosts` where to listen.
 
     A port that can't be had is tried every few seconds; `refused` is told once why not, for each Service and port.
     """
 
-    def __init__(self, healthy: Callable[[], bool], *, refused: Callable[[Key, str], None]) -> None:
+    def __init__(
+        self,
+        healthy: Callable[[], bool],
+        *,
+        refused: Callable[[Key, str], None],
+        hosts: Callable[[], Iterable[str]] = lambda: _EVERYWHERE,
+    ) -> None:
         self._healthy = healthy
+        self._hosts = hosts
         self._refused = refused
         self._checks: dict[Key, Check] = {}
-        self._runners: dict[Key, tuple[int, web.AppRunner]] = {}
+        self._runners: dict[Key, _Open] = {}
         self._told: dict[Key, int] = {}  # the ports that were refused, each told once
         self._changed = asyncio.Event()
 
@@ -50,6 +65,10 @@ class ServiceHealth:
         if (None if before is None else before.port) != (None if check is None else check.port):
             self._changed.set()
 
+    def look_again(self) -> None:
+        """The machine's addresses, or what is known of its Node, may have changed."""
+        self._changed.set()
+
     async def run(self) -> None:
         """Open and close ports until cancelled; ports are closed when it ends, and opened when it is run again."""
         try:
@@ -59,8 +78,8 @@ class ServiceHealth:
                 await self._wait()
         finally:
             runners, self._runners = self._runners, {}
-            for _, runner in runners.values():
-                await runner.cleanup()
+            for one in runners.values():
+                await one.runner.cleanup()
 
     async def _wait(self) -> None:
         """Until a check has changed, or it is time to try again what was refused."""
@@ -75,22 +94,24 @@ class ServiceHealth:
             for service, port in self._told.items()
             if (check := self._checks.get(service)) is not None and check.port == port
         }
-        for service, (port, runner) in list(self._runners.items()):
+        hosts = frozenset(self._hosts())
+        for service, one in list(self._runners.items()):
             check = self._checks.get(service)
-            if check is None or check.port != port:
-                await runner.cleanup()
+            if check is None or check.port != one.port or hosts != one.hosts:
+                await one.runner.cleanup()
                 del self._runners[service]
         for service, check in list(self._checks.items()):
             if service not in self._runners:
-                await self._open(check)
+                await self._open(check, hosts)
 
-    async def _open(self, check: Check) -> None:
+    async def _open(self, check: Check, hosts: frozenset[str]) -> None:
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer(check.service))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
-            await web.TCPSite(runner, None, check.port).start()
+            for host in sorted(hosts):
+                await web.TCPSite(runner, host, check.port).start()
         except OSError as error:
             await runner.cleanup()
             if check.service in self._told:
@@ -100,7 +121,7 @@ class ServiceHealth:
             log.error("%s", text)
             self._refused(check.service, text)
             return
-        self._runners[check.service] = (check.port, runner)
+        self._runners[check.service] = _Open(check.port, hosts, runner)
         if self._told.pop(check.service, None) is not None:
             log.info("the healthcheck of %s answers on port %d now", check.service, check.port)
 

@@ -28,10 +28,10 @@ def free_port() -> int:
     return port
 
 
-def is_open(port: int) -> bool:
-    """Whether somebody listens on all addresses; looked up without a connection, which would outlive the server."""
+def is_open(port: int, *, at: str = "127.0.0.2") -> bool:
+    """Whether somebody listens at that address; looked up without a connection, which would outlive the server."""
     try:
-        socket.create_server(("127.0.0.2", port)).close()
+        socket.create_server((at, port)).close()
     except OSError as error:
         return error.errno == errno.EADDRINUSE
     return False
@@ -55,7 +55,10 @@ class Scene:
     def __init__(self) -> None:
         self.healthy = True
         self.refused: list[tuple[Key, str]] = []
-        self.checks = ServiceHealth(lambda: self.healthy, refused=lambda *told: self.refused.append(told))
+        self.hosts = ["0.0.0.0"]
+        self.checks = ServiceHealth(
+            lambda: self.healthy, refused=lambda *told: self.refused.append(told), hosts=lambda: self.hosts
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -175,3 +178,17 @@ async def test_what_a_load_balancer_is_told(endpoints: int, healthy: bool, statu
                 "localEndpoints": endpoints,
                 "serviceProxyHealthy": healthy,
             }
+
+
+async def test_a_port_is_open_at_the_chosen_addresses_alone() -> None:
+    scene, port = Scene(), free_port()
+    scene.hosts = ["127.0.0.3", "127.0.0.4"]
+    async with scene.running():
+        scene.put(A, port)
+        await until(lambda: is_open(port, at="127.0.0.3"))
+        assert is_open(port, at="127.0.0.4")
+        assert not is_open(port, at="127.0.0.2")
+        scene.hosts = ["127.0.0.2"]
+        scene.checks.look_again()
+        await until(lambda: is_open(port, at="127.0.0.2"))
+        assert not is_open(port, at="127.0.0.3")
