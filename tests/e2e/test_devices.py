@@ -85,7 +85,7 @@ def test_pods_get_devices_until_there_are_none(kube: Kube, node: Node, plugin: "
     kube.apply(wanting("both", 2, node))
     kube.wait_ready("both")
     # The plugin gives each device as a file; that it is in the container is its doing alone.
-    assert kube.run("logs", "both").split() == ["/tmp/Dev-1", "/tmp/Dev-2"]
+    k.wait_for(lambda: kube.run("logs", "both").split() == ["/tmp/Dev-1", "/tmp/Dev-2"], "both devices to be listed")
     assert assigned(node, "both") == IDS
     status = k.container_status(kube.get("pod", "both"))
     (health,) = status["allocatedResourcesStatus"]

@@ -81,8 +81,8 @@ def test_a_crashing_container_backs_off_and_says_so(kube: Kube) -> None:
     assert status["lastState"]["terminated"]["exitCode"] == 3
     assert status["lastState"]["terminated"]["reason"] == "Error"
     assert kube.run("logs", "crash", "--previous").strip() == "once"
-    reasons = {e["reason"] for e in kube.events("crash")}
-    assert {"Created", "Started", "BackOff"} <= reasons
+    wanted = {"Created", "Started", "BackOff"}
+    k.wait_for(lambda: wanted <= {e["reason"] for e in kube.events("crash")}, "its events")
 
 
 def test_a_missing_image_is_reported_and_the_pod_recovers_by_itself(kube: Kube, registry: Registry) -> None:

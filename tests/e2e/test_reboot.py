@@ -53,7 +53,8 @@ def test_pods_run_again_without_an_api_server(kube: Kube, lab: Cluster, node: No
     kube.wait_phase("done", "Succeeded")
     before = kube.get("pod", "goes-on")
     word = f"config secret 2 {kube.get('service', 'web')['spec']['clusterIP']}"
-    assert _notes(node, "goes-on") == [word]
+    for name in ("goes-on", "removed"):  # they are Ready before their first line is written
+        k.wait_for(lambda name=name: _notes(node, name) == [word], f"the note of Pod {name}")
     time.sleep(2)  # what was last known is written a second after it changed
 
     machines.power_off(node)
