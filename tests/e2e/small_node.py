@@ -17,6 +17,8 @@ PODS_MIB = 600
 """What all Pods together may use of memory, less what must stay free."""
 SOFT_MIB = 250
 """What must stay free of that, but for a second."""
+LOG_KIB = 64
+"""The size of a log that is rotated."""
 PIDS = 100
 """How many processes each Pod may have."""
 PRIVATE = layout.NODE_LIB / "credentials"
@@ -75,8 +77,9 @@ def _settings() -> dict[str, Any]:
         "evictionPressureTransitionPeriod": "5s",
         "imageMinimumGCAge": "1s",
         "podPidsLimit": PIDS,
-        "containerLogMaxSize": "64Ki",
-        "containerLogMaxFiles": 5,
+        "containerLogMaxSize": f"{LOG_KIB}Ki",
+        # More than what a test prints can fill: the oldest is deleted when there are too many.
+        "containerLogMaxFiles": 10,
         "containerLogMonitorInterval": "3s",
     }
 

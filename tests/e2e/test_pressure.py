@@ -3,6 +3,7 @@
 All of it on a small node; what takes long to be noticed begins first.
 """
 
+import contextlib
 import gzip
 import re
 import uuid
@@ -17,6 +18,7 @@ from tests.e2e.kube import Kube, Manifest
 
 TOLERATED = [{"key": "e2e", "operator": "Exists"}]
 LINES = 6000
+"""Of 96 bytes each in a log: nine files at most, one fewer than the node keeps."""
 SCRATCH = {"name": "d", "emptyDir": {}}
 MOUNTED = [{"name": "d", "mountPath": "/d"}]
 
@@ -118,16 +120,15 @@ def test_pods_that_use_too_much_memory_together_lose_the_greediest(pods: Kube, c
     memory = {"name": "d", "emptyDir": {"medium": "Memory"}}
     pods.apply(filling("hog", small_node.PODS_MIB - 60, memory))
     k.wait_for(lambda: condition(cluster, "MemoryPressure") == "True", "the node to be under pressure", seconds=60)
+    # Nobody without requests comes while it lasts.
+    pods.apply(here("unwelcome", k.container("c", image=k.PAUSE)))
+    refused = pods.wait_phase("unwelcome", "Failed")["status"]
+    assert (refused["reason"], refused["message"]) == (
+        "Evicted",
+        "Pod was rejected: The node had condition: [MemoryPressure]. ",
+    )
     evicted(pods, "hog", "memory")
     assert k.is_ready(pods.get("pod", "modest"))
-    # Nobody without requests comes while it lasts.
-    if condition(cluster, "MemoryPressure") == "True":
-        pods.apply(here("unwelcome", k.container("c", image=k.PAUSE)))
-        refused = pods.wait_phase("unwelcome", "Failed")["status"]
-        assert (refused["reason"], refused["message"]) == (
-            "Evicted",
-            "Pod was rejected: The node had condition: [MemoryPressure]. ",
-        )
     k.wait_for(lambda: condition(cluster, "MemoryPressure") == "False", "the pressure to be over", seconds=60)
 
 
@@ -174,6 +175,14 @@ def test_rotated_logs_lose_no_line_and_are_read_as_one(pods: Kube, spare: Node) 
     k.wait_for(lambda: pods.run("logs", "talking", "--tail=1").strip() == "done", "all lines to be printed", seconds=60)
     uid = pods.get("pod", "talking")["metadata"]["uid"]
     folder = spare.files.pod_logs / f"{pods.namespace}_talking_{uid}" / "c"
+
+    def settled() -> bool:
+        """Whether the file that is written to is not full: a full one is rotated within seconds, under who reads."""
+        with contextlib.suppress(FileNotFoundError):
+            return (folder / "0.log").stat().st_size < small_node.LOG_KIB << 10
+        return False
+
+    k.wait_for(settled, "the last rotation")
     files = sorted(folder.iterdir())
     assert len(files) > 2, "it has not been rotated"
     text = "".join(gzip.decompress(f.read_bytes()).decode() if f.suffix == ".gz" else f.read_text() for f in files)
