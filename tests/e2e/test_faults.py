@@ -103,10 +103,16 @@ def test_pyproxy_killed_in_mid_churn_refuses_no_connection(kube: Kube, lab: Clus
         other["spec"]["selector"] = {"app": "web"}
         kube.apply(other)
         node.start("proxy")
-    time.sleep(2)  # the load shall run on for a while
-    answers = list(k.lines(kube.run("logs", "load")))
+
+    def answered() -> list[str]:
+        return list(k.lines(kube.run("logs", "load")))
+
+    by_then = len(answered())
+    # The load shall run on for a while.
+    answers = k.wait_for(
+        lambda: found if len(found := answered()) > by_then + 100 else None, "a hundred answers after the last start"
+    )
     failures = [line for line in answers if not line.startswith("web-")]
-    assert len(answers) > 100
     assert not failures, f"{len(failures)} of {len(answers)} requests failed: {failures[:5]}"
     for round_ in range(3):
         url = f"http://{kube.get('service', f'other-{round_}')['spec']['clusterIP']}/hostname"
@@ -145,7 +151,8 @@ def test_pods_run_on_and_restart_while_the_api_server_is_away(
     identity = k.container_status(steady)["containerID"]
     with lab.without("kube-apiserver"):
         time.sleep(60)  # the time the issue of an absent API server is about
-        assert len(node.ctr("tasks", "list", "-q").split()) >= 4
+        # The container that crashes is not among them while it is backed off.
+        k.wait_for(lambda: len(node.ctr("tasks", "list", "-q").split()) >= 4, "two sandboxes and two containers to run")
     k.wait_for(lambda: k.container_status(kube.get("pod", "crash"))["restartCount"] >= 1, "the restart to be reported")
     after = kube.wait_ready("steady", seconds=90)
     assert k.container_status(after)["containerID"] == identity

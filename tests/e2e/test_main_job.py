@@ -21,10 +21,10 @@ def test_three_replicas_answer_by_name_cluster_ip_and_node_port(kube: Kube) -> N
     spec = kube.get("service", "web")["spec"]
 
     host_ip = pods[0]["status"]["hostIP"]
-    for url in ("http://web", f"http://web.{kube.namespace}.svc.cluster.local", f"http://{spec['clusterIP']}"):
+    by_name = ("http://web", f"http://web.{kube.namespace}.svc.cluster.local")
+    for url in (*by_name, f"http://{spec['clusterIP']}", f"http://{host_ip}:{spec['ports'][0]['nodePort']}"):
         k.wait_for(lambda url=url: _answers(kube, url, calls=1) & names, f"{url} to answer", seconds=20)
-        assert _answers(kube, url) == names, url
-    assert _answers(kube, f"http://{host_ip}:{spec['ports'][0]['nodePort']}") == names
+        k.wait_for(lambda url=url: _answers(kube, url) == names, f"all three to answer at {url}")
 
 
 def test_a_service_follows_its_deployment_from_3_to_10_to_none(kube: Kube) -> None:
@@ -48,8 +48,11 @@ def test_a_service_follows_its_deployment_from_3_to_10_to_none(kube: Kube) -> No
         )
     kube.run("scale", "deployment/web", "--replicas=0")
     k.wait_for(lambda: not kube.listed("pods", selector="app=web"), "every Pod of web to be gone", seconds=90)
-    refused = kube.exec("client", "sh", "-c", "curl -s --max-time 2 http://web/hostname; echo exit $?")
-    assert refused.strip() == "exit 7", "a Service without endpoints refuses connections at once (curl: 7)"
+    ask = ("sh", "-c", "curl -s --max-time 2 http://web/hostname; echo exit $?")
+    k.wait_for(
+        lambda: kube.exec("client", *ask).strip() == "exit 7",
+        "a Service without endpoints to refuse connections at once (curl: 7)",
+    )
 
 
 def test_a_rolling_update_under_load_fails_no_request(kube: Kube) -> None:
