@@ -1,6 +1,7 @@
 """A registry that wants a password, in front of the cluster's own: notes each request, and takes its time.
 
-Run as a program inside the control plane's network: PORT=PASSWORD... UPSTREAM LOG. It prints a line once it listens.
+Run as a program inside the control plane's network: PAIRING_PORT PORT=PASSWORD... UPSTREAM LOG. It prints a line once
+it listens. At the pairing port an image that is asked for is answered for when another is asked for as well.
 """
 
 import base64
@@ -15,13 +16,36 @@ from pathlib import Path
 USER = "e2e"
 DELAY = 1.0
 """Seconds until a manifest is answered for: long enough for pulls to meet."""
+ALONE = 20.0
+"""Seconds until one is answered for at the pairing port if no other comes."""
 _PASSED_ON = ("Accept", "Range")
 _PASSED_BACK = ("Content-Type", "Docker-Content-Digest", "Etag", "Location")
+
+
+class Pairing:
+    """Holds who comes first until somebody with another name is there too."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._here: set[str] = set()
+        self._met: set[str] = set()
+
+    def wait(self, name: str) -> None:
+        """Until another is there, for ALONE at most. Who has met another once waits no more."""
+        with self._changed:
+            self._here.add(name)
+            if len(self._here) > 1:
+                self._met |= self._here
+                self._changed.notify_all()
+            self._changed.wait_for(lambda: name in self._met, timeout=ALONE)
+            self._here.discard(name)
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     passwords: dict[int, str]
+    pairing_port: int
+    pairing = Pairing()
     upstream: str
     log: Path
 
@@ -43,7 +67,10 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
         else:
             if "/manifests/" in self.path:
-                time.sleep(DELAY)
+                if port == self.pairing_port and self.command == "HEAD":
+                    self.pairing.wait(self.path)
+                else:
+                    time.sleep(DELAY)
             self._pass_on()
         note = {"began": began, "ended": time.time(), "port": port, "method": self.command, "path": self.path}
         with self.log.open("a") as log:
@@ -69,7 +96,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    *pairs, upstream, log = sys.argv[1:]
+    pairing_port, *pairs, upstream, log = sys.argv[1:]
+    Handler.pairing_port = int(pairing_port)
     Handler.passwords = {int(port): password for port, _, password in (pair.partition("=") for pair in pairs)}
     Handler.upstream, Handler.log = upstream, Path(log)
     host = upstream.rpartition(":")[0].strip("[]")

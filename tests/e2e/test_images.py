@@ -46,7 +46,8 @@ def private(lab: Cluster, spare: Node, tmp_path_factory: pytest.TempPathFactory)
     for registry in (found.with_secret, found.with_program):
         small_node.trust(spare, registry)
     ports = [f"{SECRET_PORT}={SECRET_PASSWORD}", f"{small_node.CREDENTIALS_PORT}={small_node.PASSWORD}"]
-    program = [sys.executable, private_registry.__file__, *ports, lab.spec.registry, str(found.log)]
+    pairing = str(small_node.CREDENTIALS_PORT)
+    program = [sys.executable, private_registry.__file__, pairing, *ports, lab.spec.registry, str(found.log)]
     command = ["nsenter", f"--net={lab.netns}", *program]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         try:
@@ -141,6 +142,7 @@ def waits_for(kube: Kube, pod: str) -> str | None:
 def test_images_are_pulled_side_by_side_with_credentials_of_the_nodes_program(
     kube: Kube, spare: Node, private: Private, image: str, registry: Registry
 ) -> None:
+    """The registry answers for neither before both are asked for; to who asks for one at a time it does, late."""
     other = f"{image}-2"
     registry.publish(f"registry.k8s.io/{other}:1")
     kube.apply(*(pulling(name, f"{private.with_program}/{name}:1", spare) for name in (image, other)))
