@@ -69,8 +69,10 @@ class KubeletPort:
         return netns.connect(self._namespace, self.address, TIMEOUT)
 
     def close(self) -> None:
+        """Close what is kept, and forget it: whoever asks next gets a new connection."""
         for connection in self._open.values():
             connection.close()
+        self._open.clear()
 
 
 def certificate(folder: Path, name: str, *, user: str, group: str, ca: pki.Pair) -> Caller:
