@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import select
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ echo first; sleep 0.1; echo second >&2; sleep 0.1; i=0
 while [ $i -lt 5 ]; do i=$((i+1)); echo line $i; done
 head -c 40000 /dev/zero | tr '\\0' x; echo
 trap 'exit 0' TERM
-while [ ! -e /tmp/stop ]; do sleep 0.1; [ -e /tmp/say ] && { cat /tmp/say; rm /tmp/say; }; done
+while [ ! -e /tmp/stop ]; do sleep 0.1; [ -e /tmp/say ] && { mv /tmp/say /tmp/said; cat /tmp/said; }; done
 echo last
 """
 
@@ -44,6 +45,22 @@ class Cluster:
     def command(self, *words: str) -> list[str]:
         admin = self.folder / "admin.conf"
         return [str(self.daemon.binaries / "kubectl"), "--kubeconfig", str(admin), *words]
+
+    def say(self, word: str) -> None:
+        """Have the container print a line, within a tenth of a second of its own."""
+        # A whole file under its name at once: the container must not read a half.
+        self.kubectl("exec", "web", "-c", "main", "--", "sh", "-c", f"echo {word} > /tmp/word; mv /tmp/word /tmp/say")
+
+    def say_until_heard(self, word: str, listener: subprocess.Popen[bytes]) -> None:
+        """Say it until a process that has just begun to listen shows its first line: that must be this word."""
+        assert listener.stdout is not None
+        for _ in range(20):
+            self.say(word)
+            if select.select([listener.stdout], [], [], 1)[0]:
+                heard = listener.stdout.readline()
+                assert heard == f"{word}\n".encode(), heard
+                return
+        raise AssertionError(f"nobody heard {word!r}")
 
     def popen(self, *words: str, **options: Any) -> subprocess.Popen[bytes]:
         command = ["nsenter", f"--net=/run/netns/{self.daemon.name}", *self.command(*words)]

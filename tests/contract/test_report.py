@@ -97,7 +97,8 @@ async def agent(client: Client) -> AsyncIterator[Agent]:
 
 
 async def until(check: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-    async with asyncio.timeout(10):
+    # When a server is slow to come back the reporter has tried often, and waits up to 15 s before it tries again.
+    async with asyncio.timeout(30):
         while not await check():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

@@ -74,11 +74,13 @@ def test_a_container_that_waits_says_what_for(cluster: Cluster) -> None:
 def test_logs_are_followed_as_they_are_written(cluster: Cluster) -> None:
     follower = cluster.popen("logs", "-f", "web", "-c", "main", "--tail=0")
     try:
-        time.sleep(1)
+        cluster.say_until_heard("begun", follower)
         began = time.monotonic()
-        cluster.kubectl("exec", "web", "-c", "main", "--", "sh", "-c", "echo spoken > /tmp/say")
+        cluster.say("spoken")
         assert follower.stdout is not None
-        assert follower.stdout.readline() == b"spoken\n"
+        while (line := follower.stdout.readline()) == b"begun\n":
+            pass
+        assert line == b"spoken\n"
         assert time.monotonic() - began < 3
     finally:
         follower.kill()
@@ -213,10 +215,7 @@ def test_a_port_of_the_pod_is_reached(cluster: Cluster, way: str) -> None:
 def test_attach_joins_the_output(cluster: Cluster, way: str) -> None:
     attached = cluster.popen("attach", "web", "-c", "main")
     try:
-        time.sleep(1.5)
-        cluster.kubectl("exec", "web", "-c", "main", "--", "sh", "-c", "echo attached > /tmp/say")
-        assert attached.stdout is not None
-        assert attached.stdout.readline() == b"attached\n"
+        cluster.say_until_heard("attached", attached)
     finally:
         attached.kill()
         attached.communicate()
