@@ -71,6 +71,7 @@ def before(cluster: Cluster, genuine_worker: Machine) -> list[str]:
     genuine_worker.run(f"cat > /etc/kubernetes/manifests/static.yaml <<'YAML'{STATIC}YAML")
     cluster.control_plane.run(f"cat <<'YAML' | kubectl --kubeconfig=/etc/kubernetes/admin.conf apply -f -{PODS}YAML")
     cluster.kubectl("rollout status deployment/stays --timeout=120s")
+    cluster.kubectl("wait --for=create pod/static-m3 --timeout=60s")
     cluster.kubectl("wait --for=condition=Ready pod/static-m3 --timeout=60s")
     follow("Before", cluster, genuine_worker)
     return processes(genuine_worker)
