@@ -30,3 +30,10 @@ def test_what_it_puts_below_etc_is_the_administrators() -> None:
         "etc/sysctl.d/90-pykubelet.conf",
     }
     assert all((build.REPOSITORY / source).is_file() for source in build.PLACES)
+
+
+def test_installing_it_takes_no_advertised_route_away() -> None:
+    lines = (build.REPOSITORY / "systemd/sysctl.conf").read_text().splitlines()
+    at_once = [line for line in lines if not line.startswith("#")]
+    assert "net.ipv4.ip_forward = 1" in at_once
+    assert not [line for line in at_once if line.startswith("net.ipv6.")]
