@@ -80,10 +80,9 @@ class Memories:
         ]
 
     def end(self, uid: Uid, why: Ending) -> None:
-        """The node needs what the Pod has: it ends for this reason, unless it is ending already."""
+        """The node needs what the Pod has: it ends for this reason; one that ends already may only end sooner."""
         memory = self._pods.get(uid)
-        if memory is not None and memory.ending is None:
-            memory.end(why)
+        if memory is not None and memory.end(why):
             self._wake(uid)
 
     def is_over(self, uid: Uid) -> bool:

@@ -87,7 +87,8 @@ class Shutdown:
         meters.shutdown_began.set(self._clock.now().timestamp())
         meters.shutdown_ended.set(0)
         try:
-            for group in shutdown.groups(self._pods.staying(), self._steps):
+            # Those that are ending already are waited for too: they may have to write what they know.
+            for group in shutdown.groups(self._pods.active(), self._steps):
                 await self._end(group)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TOLD_WITHIN):
@@ -110,4 +111,6 @@ class Shutdown:
 async def _stop(task: asyncio.Task[None] | None) -> None:
     if task is not None:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if result is not None and not isinstance(result, asyncio.CancelledError):
+            log.error("the Pods were not ended in order: %s", result, exc_info=result)

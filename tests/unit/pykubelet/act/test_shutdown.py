@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
 
 from nodekit.aio import virtual
 from nodekit.aio.clock import VirtualClock
 from nodekit.objects.meta import ObjectMeta
 from pykubelet.act.shutdown import REJECTED, Shutdown
+from pykubelet.cri.fake import Program
 from pykubelet.decide import shutdown as decided
 from pykubelet.model.ids import Uid
 from pykubelet.model.pod import Pod, PodSpec
 from pykubelet.model.pod_state import Ending
+from tests.unit.pykubelet.act import scene as kubelet
 
 CRITICAL = 2_000_000_000
 
@@ -28,6 +33,7 @@ class Scene:
     def __init__(self, *pods: Pod, takes: float) -> None:
         self.pods, self.takes = {p.uid: p for p in pods}, takes
         self.log: list[str] = []
+        self.breaks = False
         self.signals: asyncio.Queue[bool] = asyncio.Queue()
         self.over: set[Uid] = set()
         steps = decided.steps(total=30, for_critical=10)
@@ -53,6 +59,11 @@ class Scene:
         self.say("told")
 
     def staying(self) -> list[Pod]:
+        return self.active()
+
+    def active(self) -> list[Pod]:
+        if self.breaks:
+            raise RuntimeError("no Pods are known")
         return list(self.pods.values())
 
     def end(self, uid: Uid, why: Ending) -> None:
@@ -104,3 +115,37 @@ def test_a_shutdown_that_is_called_off_is_waited_for_again() -> None:
     log = scene.run((0, True), (3, False))
     assert log[-2:] == ["3 release", "3 hold"]
     assert scene.shutdown.refuses() is None
+
+
+def test_a_shutdown_that_breaks_off_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(pod("web", 0), takes=1.0)
+    scene.breaks = True
+    scene.run((0, True))
+    assert "no Pods are known" in caplog.text
+
+
+def test_a_pod_that_is_being_deleted_is_waited_for_and_has_no_longer_than_the_others(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene, machine = kubelet.Scene(tmp_path), Scene(takes=0.0)
+        database = kubelet.pod("database", grace=3600)
+        scene.runtime.world.script("main", Program(stop_takes=1000.0))
+        steps = decided.steps(total=30, for_critical=10)
+        pods = scene.workers.memories
+        shutdown = Shutdown(steps, pods, told=machine.told, tell=machine, clock=scene.clock)
+        async with scene.running():
+            scene.want(database)
+            await asyncio.sleep(5)
+            scene.delete(database)
+            await asyncio.sleep(5)
+            machine.signals.put_nowait(True)
+            task = asyncio.create_task(shutdown.run(machine))
+            await asyncio.sleep(15)
+            assert "10 release" not in machine.log
+            assert scene.states() == [("main", 0, "Running")]
+            await asyncio.sleep(10)
+            assert machine.log[-1] == "30 release"
+            assert scene.told.torn_down == [database.uid]
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    virtual.run(scenario())
