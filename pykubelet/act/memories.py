@@ -13,7 +13,7 @@ from pykubelet.decide.admission import Rejected, Shortage
 from pykubelet.model.ids import Uid
 from pykubelet.model.observed import PodRuntime
 from pykubelet.model.pod import Pod
-from pykubelet.model.pod_state import Ending
+from pykubelet.model.pod_state import Ending, EndingCause
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +112,9 @@ class Memories:
             memory.end(deleted)
         if memory.ending is None and (overdue := ending.of_deadline(pod, now=now)) is not None:
             memory.end(overdue)
+        if memory.ending is not None and memory.ending.cause is not EndingCause.REJECTED and seen and seen.containers:
+            # An agent before this one let it in: until it has ended it holds what it was given.
+            memory.admitted = True
         if memory.admitted or memory.ending is not None:
             return
         # What runs was admitted before, by us or by another kubelet; so was what has come to its end.

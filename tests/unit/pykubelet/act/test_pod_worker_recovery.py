@@ -149,6 +149,27 @@ def test_a_new_agent_adopts_what_runs(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_what_ends_still_counts_after_a_restart_of_the_agent(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        first = Scene(tmp_path)
+        wanted = pod(grace=60)
+        first.runtime.world.script("main", Program(stop_takes=20.0))
+        async with first.running():
+            first.want(wanted)
+            await asyncio.sleep(1)
+        second = Scene(tmp_path, first.runtime)
+        second.delete(wanted)
+        async with second.running():
+            await asyncio.sleep(5)
+            assert [one.uid for one in second.workers.memories.active()] == [wanted.uid]
+            assert second.workers.memories.staying() == []
+            await asyncio.sleep(30)
+            assert second.workers.memories.active() == []
+            assert second.told.torn_down == [wanted.uid]
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("after", [pytest.param(n / 10, id=f"{n / 10:g} s into its start") for n in range(1, 30, 2)])
 def test_an_agent_that_dies_in_a_start_leaves_nothing_double(tmp_path: Path, after: float) -> None:
     async def scenario() -> None:
