@@ -110,6 +110,7 @@ class Inputs:
             mounts=self.mounts(memory, container, envs, pod_ips=pod_ips),
             devices_grant=self._grants.of(memory.pod, container),
             volume_devices=tuple(self._devices(memory.pod, container)),
+            volume_groups=self._volumes.groups(memory.pod.uid),
             user_namespace=isolation.user,
             runtime_handler=isolation.handler,
         )

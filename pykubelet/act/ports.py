@@ -110,6 +110,8 @@ class Volumes(Protocol):
 
     def host_path(self, pod: Pod, volume: str) -> str: ...
 
+    def groups(self, uid: Uid) -> tuple[int, ...]: ...
+
 
 class Cgroups(Protocol):
     """The Pods' cgroups (act.cgroups)."""

@@ -30,6 +30,8 @@ class Given:
     envs: tuple[tuple[str, str], ...]
     mounts: tuple[cri.Mount, ...]
     volume_devices: tuple[cri.Device, ...] = ()
+    volume_groups: tuple[int, ...] = ()
+    """Groups that may use the Pod's persistent volumes."""
     user_namespace: cri.UserNamespace | None = None
     target: ContainerId | None = None
     """The running container whose processes an ephemeral one shall see."""
@@ -42,6 +44,7 @@ def of(pod: Pod, container: Container, given: Given, node: NodeFacts) -> cri.Con
     values = dict(given.envs)
     extra = given.devices_grant
     namespaces = security.namespaces(pod, given.user_namespace, target=given.target)
+    secured = security.of_container(pod, container, namespaces, image_user=given.image_user, node=node.security)
     return cri.ContainerSpec(
         name=container.name,
         image=cri.ImageSpec(given.image, user_specified_image=container.image, runtime_handler=given.runtime_handler),
@@ -61,7 +64,7 @@ def of(pod: Pod, container: Container, given: Given, node: NodeFacts) -> cri.Con
         stdin_once=container.stdin_once,
         tty=container.tty,
         resources=cgroups.of_container(pod, container, node.machine),
-        security=security.of_container(pod, container, namespaces, image_user=given.image_user, node=node.security),
+        security=security.in_groups(secured, given.volume_groups),
         stop_signal=(container.lifecycle.stop_signal or "") if container.lifecycle else "",
     )
 

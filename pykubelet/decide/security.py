@@ -117,6 +117,15 @@ def of_container(
     )
 
 
+def in_groups(found: cri.ContainerSecurity, groups: tuple[int, ...]) -> cri.ContainerSecurity:
+    """The same with further groups, each once. A sandbox needs none of them: its own process opens no volume.
+
+    Source: GetExtraSupplementalGroupsForPod in pkg/kubelet/volumemanager.
+    """
+    all_of_them = tuple(dict.fromkeys((*found.supplemental_groups, *groups)))
+    return dataclasses.replace(found, supplemental_groups=all_of_them)
+
+
 def _groups(pod: Pod) -> tuple[int, ...]:
     context = pod.spec.security_context
     return ((context.fs_group,) if context.fs_group is not None else ()) + context.supplemental_groups

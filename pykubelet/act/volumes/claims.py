@@ -1,6 +1,7 @@
 """Volumes that are not the Pod's own: claims bound to persistent volumes, and a Pod's inline CSI volumes."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,6 +31,9 @@ from pykubelet.model.storage import (
 from pykubelet.model.usage import MountedVolume
 from pykubelet.model.volume import Volume
 
+_GID = "pv.beta.kubernetes.io/gid"
+"""VolumeGidAnnotationKey in pkg/volume/util: the group that may use a persistent volume."""
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _PERIOD = 60.0
 _STORAGE = "storage"
 _RESIZING = ("FileSystemResizePending", "Resizing", "NodeResizeError", "ControllerResizeError")
@@ -81,6 +85,7 @@ class Claimed:
         self._paths: dict[tuple[Uid, str], Path] = {}
         self._measurable: dict[tuple[Uid, str], MountedVolume] = {}
         self._plugins: dict[tuple[Uid, str], str] = {}
+        self._groups: dict[tuple[Uid, str], int] = {}
         self._look_at: dict[Uid, float] = {}
 
     def serves(self, volume: Volume) -> bool:
@@ -100,6 +105,7 @@ class Claimed:
         except VolumeError as error:
             raise VolumeError(str(error), volume=volume.metadata.name) from error
         self._paths[slot.pod.uid, slot.volume.name] = path
+        self._keep_group(slot, volume)
         if volume.spec.volume_mode != BLOCK and volume.spec.host_path is None:
             csi_source = volume.spec.csi
             self._measurable[slot.pod.uid, slot.volume.name] = MountedVolume(
@@ -131,6 +137,17 @@ class Claimed:
             del self._plugins[key]
             self._paths.pop(key, None)
             self._measurable.pop(key, None)
+            self._groups.pop(key, None)
+
+    def groups(self, uid: Uid) -> tuple[int, ...]:
+        """Those that the Pod's persistent volumes name in an annotation."""
+        return tuple(sorted({group for key, group in self._groups.items() if key[0] == uid}))
+
+    def _keep_group(self, slot: Slot, volume: PersistentVolume) -> None:
+        key, noted = (slot.pod.uid, slot.volume.name), volume.metadata.annotations.get(_GID, "")
+        self._groups.pop(key, None)
+        if _WHOLE_NUMBER.fullmatch(noted):
+            self._groups[key] = int(noted)
 
     def measurable(self, uid: Uid) -> tuple[MountedVolume, ...]:
         """Those of a Pod's volumes of which it can be told how full they are: no devices, no folders of the node."""

@@ -68,6 +68,10 @@ class Kind(Protocol):
         """When a volume of the Pod has to be filled again, whatever happens (epoch seconds)."""
         ...
 
+    def groups(self, uid: Uid) -> tuple[int, ...]:
+        """Groups that may use the Pod's volumes of this kind, so that its processes shall be in them."""
+        ...
+
     def forget(self, uid: Uid) -> None:
         """The Pod is gone."""
         ...
@@ -84,6 +88,10 @@ class Stateless:
 
     def renew_at(self, uid: Uid) -> float | None:
         """Never."""
+
+    def groups(self, uid: Uid) -> tuple[int, ...]:
+        """None."""
+        return ()
 
     def forget(self, uid: Uid) -> None:
         """Nothing to do."""

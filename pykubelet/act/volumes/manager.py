@@ -68,6 +68,10 @@ class VolumeManager:
         times = [self._issuers.renew_at(uid), *(kind.renew_at(uid) for kind in self._kinds)]
         return min((at for at in times if at is not None), default=None)
 
+    def groups(self, uid: Uid) -> tuple[int, ...]:
+        """Groups that the Pod's processes shall be in for the sake of its volumes; known once these are prepared."""
+        return tuple(group for kind in self._kinds for group in kind.groups(uid))
+
     async def tear_down(self, pod: Pod) -> None:
         """Unmount everything below the Pod's folder and remove what the volumes held. PodError when that fails."""
         await self.remove(pod.uid)

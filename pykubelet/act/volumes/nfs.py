@@ -52,6 +52,10 @@ class NFS:
         for key in [key for key in self._measurable if key[0] == uid]:
             del self._measurable[key]
 
+    def groups(self, uid: Uid) -> tuple[int, ...]:
+        """None."""
+        return ()
+
     def measurable(self, uid: Uid) -> tuple[MountedVolume, ...]:
         """Those that a Pod has."""
         return tuple(found for key, found in self._measurable.items() if key[0] == uid)

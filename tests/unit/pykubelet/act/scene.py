@@ -101,6 +101,9 @@ class Told:
     def host_path(self, pod: Pod, volume: str) -> str:
         return f"/volumes/{volume}"
 
+    def groups(self, uid: Uid) -> tuple[int, ...]:
+        return ()
+
     def parent(self, pod: Pod) -> str:
         return f"/kubepods/{pod.uid}"
 

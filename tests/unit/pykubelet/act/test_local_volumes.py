@@ -52,12 +52,13 @@ def group(monkeypatch: pytest.MonkeyPatch) -> Group:
     return Group(monkeypatch)
 
 
-def _claimed(root: Path) -> Claimed:
+def _claimed(root: Path, *, gid: str = "") -> Claimed:
     (root / "disk").mkdir()
     api = fake.FakeApi()
     of = ObjectReference(kind="PersistentVolumeClaim", namespace="default", name="claim", uid="c")
     spec = PersistentVolumeSpec(claim_ref=of, local=LocalSource(path=str(root / "disk")))
-    api.put(PERSISTENT_VOLUMES, PersistentVolume(metadata=ObjectMeta(name="pv-1"), spec=spec))
+    meta = ObjectMeta(name="pv-1", annotations={"pv.beta.kubernetes.io/gid": gid} if gid else {})
+    api.put(PERSISTENT_VOLUMES, PersistentVolume(metadata=meta, spec=spec))
     claim = PersistentVolumeClaim(
         metadata=ObjectMeta(namespace="default", name="claim", uid="c"),
         spec=ClaimSpec(volume_name="pv-1"),
@@ -96,3 +97,23 @@ async def test_a_volume_that_others_mounted_is_not_given_again(tmp_path: Path, m
     mounts.here.add(tmp_path / "pods/u1/volumes/kubernetes.io~local-volume/pv-1")
     await _claimed(tmp_path).fill(_slot(tmp_path, securityContext={"fsGroup": 2000}))
     assert group.tries == 0
+
+
+@pytest.mark.parametrize(
+    ("gid", "expected"),
+    [
+        pytest.param("", (), id="none"),
+        pytest.param("777", (777,), id="a number"),
+        pytest.param("staff", (), id="no number"),
+        pytest.param("7_7", (), id="no number for Go"),
+    ],
+)
+async def test_the_group_of_a_persistent_volume_is_known_while_the_pod_is_there(
+    tmp_path: Path, mounts: Mounts, gid: str, expected: tuple[int, ...]
+) -> None:
+    claimed, slot = _claimed(tmp_path, gid=gid), _slot(tmp_path)
+    assert claimed.groups(slot.pod.uid) == ()
+    await claimed.fill(slot)
+    assert claimed.groups(slot.pod.uid) == expected
+    claimed.forget(slot.pod.uid)
+    assert claimed.groups(slot.pod.uid) == ()

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pykubelet.decide import environment, security
+from pykubelet.decide import cgroups, container_spec, environment, security
 from pykubelet.model import runtime_config as cri
 from tests.unit.pykubelet.decide.pods import pod
 
@@ -47,3 +47,21 @@ def test_a_static_pod_may_name_an_apparmor_profile_in_an_annotation(
         made, made.spec.containers[0], cri.Namespaces(), image_user=security.ImageUser(), node=security.Node()
     )
     assert found.apparmor == expected
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        pytest.param({}, (777,), id="the volume's alone"),
+        pytest.param({"fsGroup": 1, "supplementalGroups": [2]}, (1, 2, 777), id="beside the Pod's own"),
+        pytest.param({"supplementalGroups": [777, 2]}, (777, 2), id="that the Pod is in already"),
+    ],
+)
+def test_a_container_is_in_the_group_of_a_persistent_volume(context: dict[str, Any], expected: tuple[int, ...]) -> None:
+    made = pod({}, securityContext=context)
+    given = container_spec.Given(
+        attempt=0, image="i", image_user=security.ImageUser(), envs=(), mounts=(), volume_groups=(777,)
+    )
+    node = container_spec.NodeFacts(cgroups.Machine(1024**3), security.Node())
+    found = container_spec.of(made, made.spec.containers[0], given, node)
+    assert found.security.supplemental_groups == expected
