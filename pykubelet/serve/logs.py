@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from aiohttp import web
 
@@ -135,7 +134,7 @@ class Logs:
             return web.Response(status=400, text=UNSPLIT.format(wanted.stream.value))
         try:
             container = await self._container(pod, name, previous=wanted.previous)
-            files = await log_files.chosen(Path(container.log_path), wanted.tail_lines)
+            files = await log_files.chosen(Path(container.log_path), wanted.tail_lines, since=wanted.since)
         except NoLogs as error:
             return web.Response(status=400, text=str(error))
         except cri_errors.CriError as error:
@@ -150,8 +149,7 @@ class Logs:
                     await response.write(data)
             await response.write_eof()
         finally:
-            for file in files:
-                file.close()
+            files.current.close()
         return response
 
     async def _container(self, pod: Pod, name: str, *, previous: bool) -> observed.Container:
@@ -160,7 +158,7 @@ class Logs:
         return await self._runtime.container_status(container.id, sandbox=container.sandbox_id)
 
     async def _answer(
-        self, container: observed.Container, files: list[BinaryIO], wanted: log_format.Options
+        self, container: observed.Container, files: log_files.Chosen, wanted: log_format.Options
     ) -> AsyncGenerator[bytes, None]:
         async def runs() -> bool:
             try:
@@ -174,7 +172,7 @@ class Logs:
         renderer = log_format.Renderer(wanted)
         sources = [log_files.stored(files)]
         if wanted.follow:
-            sources.append(log_files.growing(Path(container.log_path), files[-1], runs=runs))
+            sources.append(log_files.growing(Path(container.log_path), files.current, runs=runs))
         for source in sources:
             async with contextlib.aclosing(source) as chunks:
                 async for chunk in chunks:
