@@ -18,6 +18,8 @@ class Grants:
         self.cgroup_is_behind = False
         """Whether a container starts with other resources than the Pod's cgroup was set for."""
         self.pending: ResizePending | None = None
+        self.newly = False
+        """Whether a change was granted when it was considered last."""
         self._granted: dict[str, ResourceRequirements] | None = None
 
     def applied(self, asked: Pod) -> Pod:
@@ -29,7 +31,9 @@ class Grants:
         first = self._granted is None
         if self._granted is None:
             self._granted = resize.recalled(asked)
-        self.pending = judge(asked) if resize.is_asked(asked, self._granted) else None
+        changes = resize.is_asked(asked, self._granted)
+        self.pending = judge(asked) if changes else None
+        self.newly = changes and self.pending is None
         if self.pending is None:
             self._granted = resize.resources_of(asked)
         granted = self.applied(asked)

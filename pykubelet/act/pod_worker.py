@@ -26,6 +26,7 @@ from pykubelet.decide import (
     pod_actions,
     pod_status,
     references,
+    resize_events,
     waiting,
 )
 from pykubelet.decide.admission import Rejected
@@ -179,14 +180,23 @@ class PodWorkers:
         renew_at = self._refresh_volumes(uid, memory, now=now)
         state = self._state(uid, memory, seen)
         status = pod_status.of(state, context, now=now)
-        for held in backoff_events.of(memory.pod, memory.status, status):
-            self._near.recorder.event(memory.pod, held.type, held.reason, held.message, container=held.container)
+        self._tell(memory, status)
         memory.status = status
         self._near.reporter.publish(uid, memory.pod, status, finished=plan.finished)
         if not memory.admitted and memory.ending is None:
             return BLOCKED
         times = [at for at in (plan.wake_at, renew_at, _next_words(memory, now=now)) if at is not None]
         return max(min(times) - now, 0.01) if times else None
+
+    def _tell(self, memory: PodMemory, status: PodStatus) -> None:
+        """Have people told what is new in this status."""
+        pod, recorder = memory.pod, self._near.recorder
+        for held in backoff_events.of(pod, memory.status, status):
+            recorder.event(pod, held.type, held.reason, held.message, container=held.container)
+        if memory.admitted and memory.ending is None:
+            before, newly = memory.status or pod.status, memory.grants.newly
+            for one in resize_events.of(memory.asked, pod, before, status, newly=newly):
+                recorder.event(pod, one.type, one.reason, one.message)
 
     def _refresh_volumes(self, uid: Uid, memory: PodMemory, *, now: float) -> float | None:
         """Fill the volumes again if what they show may have changed; when that is due at the latest."""

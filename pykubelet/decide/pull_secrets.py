@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from pykubelet.decide import go_json
 from pykubelet.model import image_names
 from pykubelet.model.image_access import Access, Credential, SecretUse
 from pykubelet.model.kinds import Secret
@@ -119,9 +120,6 @@ def _user(entry: _Entry) -> tuple[str, str]:
 
 def _use(secret: Secret, entry: _Entry) -> SecretUse:
     username, password = _user(entry)
-    hashed = msgspec.json.encode(_Hashed(username, password, entry.email))
-    for character in b"<>&":
-        # Go's JSON is safe to put into HTML.
-        hashed = hashed.replace(bytes([character]), b"\\u%04x" % character)
+    hashed = go_json.encode(_Hashed(username, password, entry.email))
     meta = secret.metadata
     return SecretUse(meta.uid, meta.namespace, meta.name, hashlib.sha256(hashed).hexdigest())

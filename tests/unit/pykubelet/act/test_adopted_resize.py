@@ -63,8 +63,11 @@ def test_an_adopted_container_is_resized(tmp_path: Path, *, told: bool) -> None:
         second.want(asking("1", status=status if told else None))
         async with second.running():
             await asyncio.sleep(5)
+            assert not any(reason.startswith("Resize") for reason, _ in second.told.events)
             second.want(asking("2", status=status if told else None))
             await asyncio.sleep(5)
+            told_of = [reason for reason, _ in second.told.events if reason.startswith("Resize")]
+            assert told_of == ["ResizeStarted", "ResizeCompleted"]
             assert second.calls("UpdateContainerResources") == 1
             assert second.states() == [("main", 0, "Running")]
             assert shown(second, asking("2")) == asking("2").spec.containers[0].resources
