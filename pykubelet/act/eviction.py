@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 
 class Pods(Protocol):
-    """The Pods that may be ended (act.pod_worker)."""
-
-    def staying(self) -> list[Pod]: ...
+    """The Pods that may be ended (act.memories)."""
 
     def active(self) -> list[Pod]: ...
+
+    def ends_at(self, uid: Uid) -> float | None: ...
 
     def end(self, uid: Uid, why: Ending) -> None: ...
 
@@ -110,7 +110,11 @@ class Evictions:
 
     async def _too_greedy(self, now: float) -> list[Uid]:
         """End the Pods that use more of the disk than they are allowed, whether or not there is enough."""
-        limited = [pod for pod in self._pods.staying() if eviction.limits_local_storage(pod)]
+        limited = [
+            pod
+            for pod in self._pods.active()
+            if eviction.limits_local_storage(pod) and self._would_end_sooner(pod, now + eviction.HARD_GRACE)
+        ]
         if not limited:
             return []
         usage = await self._eyes.usage()
@@ -136,17 +140,26 @@ class Evictions:
         if limit.signal not in seen or not limit.crossed(seen[limit.signal], with_reclaim=True):
             return []
         usage = await self._eyes.usage()
-        pod = eviction.victim(self._pods.staying(), usage, limit.resource)
+        longest_grace = self._rules.longest_grace
+        candidates = [
+            pod
+            for pod in self._pods.active()
+            if self._would_end_sooner(pod, now + eviction.grace_of(pod, limit, longest_grace=longest_grace))
+        ]
+        pod = eviction.victim(candidates, usage, limit.resource)
         if pod is None:
             log.warning("the node is short of %s, and no Pod can be ended for it", limit.resource)
             return []
         observed = seen[limit.signal]
-        ending = eviction.of_limit(
-            pod, limit, observed, usage.get(pod.uid), now=now, longest_grace=self._rules.longest_grace
-        )
+        ending = eviction.of_limit(pod, limit, observed, usage.get(pod.uid), now=now, longest_grace=longest_grace)
         meters.eviction_stats_age.labels(limit.signal).observe(self._clock.monotonic() - began)
         self._end(pod, ending, signal=limit.signal)
         return [pod.uid]
+
+    def _would_end_sooner(self, pod: Pod, at: float) -> bool:
+        # Who is being deleted may be the one who uses it all, and may have hours to end.
+        ends_at = self._pods.ends_at(pod.uid)
+        return ends_at is None or ends_at > at
 
     def _end(self, pod: Pod, ending: Ending, *, signal: str) -> None:
         meters.evictions.labels(signal).inc()

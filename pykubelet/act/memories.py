@@ -85,6 +85,11 @@ class Memories:
         if memory is not None and memory.end(why):
             self._wake(uid)
 
+    def ends_at(self, uid: Uid) -> float | None:
+        """When a Pod that ends is killed at the latest (epoch seconds); None if nothing has ended it."""
+        memory = self._pods.get(uid)
+        return memory.ending.kill_at if memory is not None and memory.ending is not None else None
+
     def is_over(self, uid: Uid) -> bool:
         """Whether nothing of a Pod is left, or all it held has been released."""
         memory = self._pods.get(uid)

@@ -14,7 +14,8 @@ from pykubelet.model.pod_state import Ending, EndingCause
 from pykubelet.model.usage import ContainerUsage, PodUsage
 
 REASON = "Evicted"
-_HARD_GRACE = 1
+HARD_GRACE = 1
+"""Seconds that a Pod gets to stop if the node cannot wait."""
 
 
 def ranked(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], resource: str) -> list[Pod]:
@@ -35,8 +36,13 @@ def of_limit(
     pod: Pod, limit: Limit, seen: Observation, usage: PodUsage | None, *, now: float, longest_grace: int
 ) -> Ending:
     """The ending of a Pod that is evicted because a limit was crossed. `longest_grace` holds for soft limits."""
-    grace = _HARD_GRACE if limit.is_hard else min(longest_grace, pod.spec.termination_grace_period_seconds)
+    grace = grace_of(pod, limit, longest_grace=longest_grace)
     return _evicted(grace, _shortage(pod, limit, seen, usage), now)
+
+
+def grace_of(pod: Pod, limit: Limit, *, longest_grace: int) -> int:
+    """The seconds a Pod gets to stop when it is evicted because this limit was crossed."""
+    return HARD_GRACE if limit.is_hard else min(longest_grace, pod.spec.termination_grace_period_seconds)
 
 
 def limits_local_storage(pod: Pod) -> bool:
@@ -59,7 +65,7 @@ def of_local_storage(pod: Pod, usage: PodUsage, *, shared_image_fs: bool, now: f
         excesses.append(("ephemeralcontainerfs.limit", _container_excess))
     for signal, excess in excesses:
         if (message := excess(pod, usage)) is not None:
-            return signal, _evicted(_HARD_GRACE, message, now)
+            return signal, _evicted(HARD_GRACE, message, now)
     return None
 
 

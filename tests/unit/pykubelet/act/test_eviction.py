@@ -36,11 +36,13 @@ class Node:
         self.pods = {p.uid: p for p in pods}
         self.memory, self.disk, self.images = memory, disk, images
         self.usage = {p.uid: PodUsage(memory=50 * (i + 1), disk=0) for i, p in enumerate(pods)}
+        self.endings: dict[Uid, float] = {}
         self.said: list[str] = []
         self.changes: list[frozenset[str]] = []
+        self.clock = VirtualClock()
         rules = Rules(LIMITS, transition=300.0, longest_grace=0)
         eyes = Eyes(self.left, self.of_pods, self.reclaim)
-        self.evictions = Evictions(rules, eyes, self, tell=self, clock=VirtualClock())
+        self.evictions = Evictions(rules, eyes, self, tell=self, clock=self.clock)
         self.evictions.changed = lambda: self.changes.append(self.evictions.conditions)
 
     async def left(self) -> Mapping[str, Observation]:
@@ -53,8 +55,11 @@ class Node:
         self.disk += self.images
         return self.images
 
-    def staying(self) -> list[Pod]:
+    def active(self) -> list[Pod]:
         return list(self.pods.values())
+
+    def ends_at(self, uid: Uid) -> float | None:
+        return self.endings.get(uid)
 
     def end(self, uid: Uid, why: Ending) -> None:
         del self.pods[uid]
@@ -115,4 +120,34 @@ def test_who_writes_more_than_allowed_is_ended_though_there_is_enough() -> None:
     node.usage[Uid("a")] = PodUsage(volumes={"scratch": 11})
     node.usage[Uid("b")] = PodUsage(volumes={"scratch": 9})
     virtual.run(node.evictions.look())
+    assert node.said == ["Evicted a"]
+
+
+@pytest.mark.parametrize(
+    ("left", "evicted"),
+    [
+        pytest.param(3600.0, "b", id="it has an hour yet"),
+        pytest.param(0.5, "a", id="it is killed before an eviction would"),
+    ],
+)
+def test_who_is_being_deleted_goes_first_if_it_uses_most_and_would_take_longer(left: float, evicted: str) -> None:
+    node = Node(pod("a"), pod("b"), memory=60)
+
+    async def scenario() -> None:
+        node.endings[Uid("b")] = node.clock.now().timestamp() + left
+        await node.evictions.look()
+
+    virtual.run(scenario())
+    assert node.said[-1] == f"Evicted {evicted}"
+
+
+def test_who_is_being_deleted_may_not_write_more_than_allowed_either() -> None:
+    node = Node(pod("a", volumes=(SCRATCH,)), memory=500)
+    node.usage[Uid("a")] = PodUsage(volumes={"scratch": 11})
+
+    async def scenario() -> None:
+        node.endings[Uid("a")] = node.clock.now().timestamp() + 3600
+        await node.evictions.look()
+
+    virtual.run(scenario())
     assert node.said == ["Evicted a"]

@@ -58,13 +58,13 @@ class Scene:
     async def told(self) -> None:
         self.say("told")
 
-    def staying(self) -> list[Pod]:
-        return self.active()
-
     def active(self) -> list[Pod]:
         if self.breaks:
             raise RuntimeError("no Pods are known")
         return list(self.pods.values())
+
+    def ends_at(self, uid: Uid) -> float | None:
+        return None
 
     def end(self, uid: Uid, why: Ending) -> None:
         self.say(f"end {uid} within {why.grace}")
