@@ -39,12 +39,7 @@ class NodeAdmission:
     def admit(self, pod: Pod) -> Rejected | None:
         """Why the Pod cannot run here; None if it can. While there is no Node yet every Pod may."""
         node = self._node()
-        refused = (
-            self._closed()
-            or pressure.refuses(pod, self._conditions())
-            or sysctls.refused(pod, self._unsafe_sysctls)
-            or admission.confinement(pod, apparmor=self._apparmor)
-        )
+        refused = self._refuses(pod)
         if refused is not None:
             return refused
         if node is None or not node.status.allocatable:
@@ -58,15 +53,22 @@ class NodeAdmission:
         None if ending Pods would not help, or the Pod is not critical.
         """
         node = self._node()
-        if node is None or not critical.is_critical(pod):
+        if node is None or not critical.is_critical(pod) or self._refuses(pod) is not None:
             return None
+        node = admission.with_devices(node, self._devices(pod))
         staying = tuple(_but(pod, self._staying()))
-        refused = admission.of(pod, node, staying, is_static=critical.is_static(pod))
-        if refused is None:
-            return ()
-        if not isinstance(refused, admission.Shortage):
+        if admission.unfit(pod, node, staying, is_static=critical.is_static(pod)) is not None:
             return None
         return preemption.victims(pod, staying, admission.lacking(pod, node, staying))
+
+    def _refuses(self, pod: Pod) -> Rejected | None:
+        # What has to do neither with the Node nor with other Pods.
+        return (
+            self._closed()
+            or pressure.refuses(pod, self._conditions())
+            or sysctls.refused(pod, self._unsafe_sysctls)
+            or admission.confinement(pod, apparmor=self._apparmor)
+        )
 
     def resize(self, pod: Pod) -> ResizePending | None:
         """Why a Pod that runs here cannot have the resources it asks for now; None if it can."""

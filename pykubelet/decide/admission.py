@@ -12,7 +12,7 @@ import msgspec
 from nodekit.objects import quantity
 from nodekit.objects.node import Node
 from nodekit.objects.quantity import Quantity
-from pykubelet.decide import node_affinity, resources, security, tolerations
+from pykubelet.decide import critical, node_affinity, resources, security, tolerations
 from pykubelet.model.pod import Pod
 
 _OS_LABEL = "kubernetes.io/os"
@@ -60,15 +60,23 @@ def confinement(pod: Pod, *, apparmor: bool) -> Rejected | None:
 
 
 def of(pod: Pod, node: Node, others: Iterable[Pod], *, is_static: bool = False) -> Rejected | None:
-    """Why the Pod cannot run here; None if it can. `others` are the Pods that were admitted and have not ended."""
+    """Why the Pod cannot run here; None if it can. `others` are the Pods that were admitted and have not ended.
+
+    Of a critical Pod a shortage is told last: others may make room for it, unless there is another reason.
+    """
     found = _unsupported(pod, node)
     if found is not None:
         return found
     around = tuple(others)
-    shortages = lacking(pod, node, around)
-    if shortages:
-        return shortages[0]
-    return _unfit(pod, node, around, is_static=is_static)
+    shortage = next(iter(lacking(pod, node, around)), None)
+    if shortage is not None and not critical.is_critical(pod):
+        return shortage
+    return _misplaced(pod, node, around, is_static=is_static) or shortage
+
+
+def unfit(pod: Pod, node: Node, others: Iterable[Pod], *, is_static: bool = False) -> Rejected | None:
+    """Why the Pod could not run here beside these others even if there were enough of everything; None if it could."""
+    return _unsupported(pod, node) or _misplaced(pod, node, tuple(others), is_static=is_static)
 
 
 def with_devices(node: Node, taken: Mapping[str, int]) -> Node:
@@ -105,7 +113,7 @@ def _unsupported(pod: Pod, node: Node) -> Rejected | None:
     return None
 
 
-def _unfit(pod: Pod, node: Node, others: tuple[Pod, ...], *, is_static: bool) -> Rejected | None:
+def _misplaced(pod: Pod, node: Node, others: tuple[Pod, ...], *, is_static: bool) -> Rejected | None:
     if not node_affinity.matches(pod, node):
         return _predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector")
     if pod.spec.node_name and pod.spec.node_name != node.metadata.name:
