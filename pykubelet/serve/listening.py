@@ -1,11 +1,13 @@
 """Listens, and sends clients away that are too slow or too many.
 
-The genuine kubelet bounds neither; a node that runs Pods of strangers has to.
+The genuine kubelet bounds neither; a node that runs Pods of strangers has to. Who is slow only in reading its answer,
+as a person in a pager is, is sent away when others want the place.
 """
 
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -28,19 +30,34 @@ HEAD_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 90.0
 """How long a connection is kept between two requests, as in the genuine one."""
 REQUESTS: Final = 400
-"""At once; more are answered 429. Streams (exec, attach, port-forward, followed logs) are counted apart."""
+"""At once; more are answered 429. Streams (exec, attach, port-forward, logs) are counted apart."""
 STREAMS: Final = 1000
+STALLED_SECONDS: Final = 60.0
+"""Who has read nothing of its answer for so long gives its place up to the next when all are taken."""
 
-_STREAMS: Final = ("/exec/", "/attach/", "/portForward/")
+_STREAMS: Final = ("/exec/", "/attach/", "/portForward/", "/containerLogs/")
+
+log = logging.getLogger(__name__)
 
 
 class Bounds:
     """Counts the requests that are being served, and the clients that have yet to make one."""
 
-    def __init__(self, *, head_seconds: float = HEAD_SECONDS, requests: int = REQUESTS, streams: int = STREAMS) -> None:
+    def __init__(
+        self,
+        *,
+        head_seconds: float = HEAD_SECONDS,
+        requests: int = REQUESTS,
+        streams: int = STREAMS,
+        stalled_seconds: float = STALLED_SECONDS,
+    ) -> None:
         self._head_seconds = head_seconds
+        self._stalled_seconds = stalled_seconds
         self._most = {False: requests, True: streams}
-        self._serving = {False: 0, True: 0}
+        # By their clients; a connection has one request at a time.
+        self._serving: dict[bool, dict[asyncio.BaseProtocol, web.Request]] = {False: {}, True: {}}
+        # Since when, by the loop's time, clients have not read what is written to them.
+        self._stalled: dict[asyncio.BaseProtocol, float] = {}
         self._silent: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
 
     def connected(self, client: asyncio.BaseProtocol, transport: asyncio.BaseTransport) -> None:
@@ -53,18 +70,40 @@ class Bounds:
         if client is not None and (timer := self._silent.pop(client, None)):
             timer.cancel()
 
+    def stalled(self, client: asyncio.BaseProtocol) -> None:
+        """It does not read: what is to be sent to it waits."""
+        self._stalled[client] = asyncio.get_running_loop().time()
+
+    def reads(self, client: asyncio.BaseProtocol) -> None:
+        """It has read, or gone."""
+        self._stalled.pop(client, None)
+
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve the request, or answer 429."""
         self.heard(request.protocol)
-        stream = request.path.startswith(_STREAMS) or request.query.get("follow", "false") not in ("false", "0", "")
-        if self._serving[stream] >= self._most[stream]:
+        stream = request.path.startswith(_STREAMS)
+        serving = self._serving[stream]
+        if len(serving) >= self._most[stream] and not self._makes_room(serving):
             return web.Response(status=429, text="too many requests at once\n", headers={"Retry-After": "1"})
-        self._serving[stream] += 1
+        client = request.protocol
+        serving[client] = request
         try:
             return await handler(request)
         finally:
-            self._serving[stream] -= 1
+            serving.pop(client, None)
+
+    def _makes_room(self, serving: dict[asyncio.BaseProtocol, web.Request]) -> bool:
+        """Send the client away that has read nothing for longest, if it is long enough."""
+        late = asyncio.get_running_loop().time() - self._stalled_seconds
+        client = min(serving, key=lambda one: self._stalled.get(one, math.inf), default=None)
+        if client is None or self._stalled.get(client, math.inf) > late:
+            return False
+        request = serving.pop(client)
+        log.info("%s %s from %s: gives its place up, as it is not read", request.method, request.path, request.remote)
+        if request.transport is not None:
+            request.transport.abort()
+        return True
 
 
 class _Short(logging.Filter):
@@ -88,7 +127,7 @@ def _log() -> logging.Logger:
 
 
 class _Timed(asyncio.Protocol):
-    """Passes everything on to aiohttp's side of a connection, telling when it begins and ends."""
+    """Passes everything on to aiohttp's side of a connection, telling when it begins, is not read, and ends."""
 
     def __init__(self, inner: asyncio.Protocol, bounds: Bounds) -> None:
         self._inner = inner
@@ -100,6 +139,7 @@ class _Timed(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._bounds.heard(self._inner)
+        self._bounds.reads(self._inner)
         self._inner.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -109,9 +149,11 @@ class _Timed(asyncio.Protocol):
         return self._inner.eof_received()
 
     def pause_writing(self) -> None:
+        self._bounds.stalled(self._inner)
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
+        self._bounds.reads(self._inner)
         self._inner.resume_writing()
 
 

@@ -18,10 +18,12 @@ class Desk:
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
+        self.given_up = asyncio.Event()
 
     def routes(self) -> list[web.RouteDef]:
         found = [web.get("/hello", self.now), web.put("/echo", self.echo)]
-        return [*found, web.get("/slow", self.later), web.get("/exec/{rest:.*}", self.later)]
+        found += [web.get("/slow", self.later), web.get("/exec/{rest:.*}", self.later)]
+        return [*found, web.get("/containerLogs/a/b/long", self.long), web.get("/containerLogs/{rest:.*}", self.later)]
 
     async def now(self, _: web.Request) -> web.Response:
         return web.Response(text="hello")
@@ -33,6 +35,15 @@ class Desk:
         await self.open.wait()
         return web.Response(text="at last")
 
+    async def long(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(bytes(1 << 16))
+        finally:
+            self.given_up.set()
+
 
 @pytest.fixture
 def desk() -> Desk:
@@ -41,7 +52,7 @@ def desk() -> Desk:
 
 @pytest.fixture
 async def port(desk: Desk) -> AsyncIterator[int]:
-    bounds = Bounds(head_seconds=0.2, requests=2, streams=1)
+    bounds = Bounds(head_seconds=0.2, requests=2, streams=1, stalled_seconds=0.1)
     app = server.application(desk.routes(), guard=None, bounds=bounds)
     async with listening.listening(app, "127.0.0.1", 0, tls=None, bounds=bounds) as found:
         yield found
@@ -89,20 +100,39 @@ async def test_a_body_that_is_too_large_is_not_taken(port: int) -> None:
     assert (await ask(port, head + bytes(1 << 17))).startswith(b"HTTP/1.1 413")
 
 
-async def test_requests_beyond_the_bound_are_refused_and_streams_are_counted_apart(port: int, desk: Desk) -> None:
-    async def status(path: str) -> int:
-        said = await ask(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        return int(said.split()[1])
+async def status(port: int, path: str) -> int:
+    said = await ask(port, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return int(said.split()[1])
 
+
+@pytest.mark.parametrize("stream", ["/exec/a/b/c", "/containerLogs/a/b/c", "/containerLogs/a/b/c?follow=true"])
+async def test_requests_beyond_the_bound_are_refused_and_streams_are_counted_apart(
+    port: int, desk: Desk, stream: str
+) -> None:
     async with asyncio.TaskGroup() as group:
-        served = [group.create_task(status("/slow")) for _ in range(2)]
-        streams = [group.create_task(status("/exec/a/b/c"))]
+        served = [group.create_task(status(port, "/slow")) for _ in range(2)]
+        streams = [group.create_task(status(port, stream))]
         await asyncio.sleep(0.1)
-        assert await status("/hello") == 429
-        assert await status("/exec/a/b/c") == 429
+        assert await status(port, "/hello") == 429
+        assert await status(port, stream) == 429
         desk.open.set()
     assert [task.result() for task in (*served, *streams)] == [200, 200, 200]
-    assert await status("/hello") == 200
+    assert await status(port, "/hello") == 200
+
+
+async def test_a_client_that_does_not_read_gives_its_place_up_when_another_wants_it(port: int, desk: Desk) -> None:
+    desk.open.set()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
+    async with asyncio.timeout(5):
+        writer.write(b"GET /containerLogs/a/b/long HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readline()
+        assert await status(port, "/containerLogs/a/b/c") == 429
+        assert await status(port, "/hello") == 200
+        while (found := await status(port, "/containerLogs/a/b/c")) == 429:
+            assert not desk.given_up.is_set()
+        assert found == 200
+        await desk.given_up.wait()
+    writer.transport.abort()
 
 
 async def test_a_request_that_takes_long_is_waited_for(port: int, desk: Desk) -> None:
