@@ -75,7 +75,7 @@ class StaticPods:
         return stamps
 
     def _read(self, stamps: dict[Path, tuple[int, ...]]) -> None:
-        before = {pod.uid for _, pod in self._seen.values() if pod is not None}
+        before = {pod.uid: pod for _, pod in self._seen.values() if pod is not None}
         for file in self._seen.keys() - stamps.keys():
             del self._seen[file]
         for file, stamp in stamps.items():
@@ -83,7 +83,8 @@ class StaticPods:
             if known is not None and known[0] == stamp:
                 continue
             try:
-                self._seen[file] = (stamp, parse(file.read_bytes(), path=str(file), node_name=self._node_name))
+                pod = parse(file.read_bytes(), path=str(file), node_name=self._node_name)
+                self._seen[file] = (stamp, _since(before.get(pod.uid), pod))
             except (OSError, BadManifest) as error:
                 log.error("static Pod %s: %s", file, error)
                 self._seen[file] = (stamp, known[1] if known else None)
@@ -92,11 +93,20 @@ class StaticPods:
                 log.exception("static Pod %s", file)
                 self._seen[file] = (stamp, known[1] if known else None)
         pods = {pod.uid: pod for _, pod in self._seen.values() if pod is not None}
-        for uid in before - pods.keys():
+        for uid in before.keys() - pods.keys():
             self._desired.drop(uid, Source.FILE)
         for uid, pod in pods.items():
-            if self._desired.get(uid) is None:
+            # A manifest that names its UID keeps it when it changes.
+            if self._desired.get(uid) is None or pod != before.get(uid, pod):
                 self._desired.put(pod, Source.FILE)
+
+
+def _since(first: Pod | None, pod: Pod) -> Pod:
+    """A Pod as of its changed file, first seen when it was first seen."""
+    if first is None:
+        return pod
+    annotations = {**pod.metadata.annotations, SEEN: first.metadata.annotations[SEEN]}
+    return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(pod.metadata, annotations=annotations))
 
 
 def _folder(path: Path) -> Path:

@@ -74,6 +74,37 @@ async def test_files_that_come_change_and_go_are_noticed_at_once(tmp_path: Path)
         task.cancel()
 
 
+async def test_a_changed_file_that_names_its_uid_is_the_same_pod_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[str] = []
+    read: list[str] = []
+
+    def stamp() -> str:
+        read.append(f"{len(read)}")
+        return read[-1]
+
+    monkeypatch.setattr(static_pods, "_stamp", stamp)
+    desired = Desired(wake=woken.append)
+    named = MANIFEST.replace(b"name: web", b"name: web, uid: mine")
+    file = tmp_path / "web.yaml"
+    file.write_bytes(named)
+    task = asyncio.create_task(static_pods.StaticPods(tmp_path, desired, node_name="n", period=0.02).run())
+    try:
+        await until(lambda: woken == ["mine"])
+        (first,) = desired
+        file.write_bytes(named + b"\n")
+        await until(lambda: len(read) >= 2)
+        file.write_bytes(named.replace(b"1.27", b"1.28"))
+        await until(lambda: len(woken) > 1)
+        (changed,) = desired
+    finally:
+        task.cancel()
+    assert woken == ["mine", "mine"]
+    assert [one.image for one in changed.spec.containers][1:] == ["nginx:1.28"]
+    assert changed.metadata == first.metadata
+
+
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not holds():  # noqa: ASYNC110
