@@ -29,6 +29,10 @@ HEAD_SECONDS: Final = 30.0
 """How long a client may take from its connection to the end of its first request's headers."""
 IDLE_SECONDS: Final = 90.0
 """How long a connection is kept between two requests, as in the genuine one."""
+PROBE_SECONDS: Final = 15
+PROBES: Final = 9
+"""A silent client's machine is asked so often whether it is there, and is gone after so many probes without an answer,
+as in the genuine one."""
 REQUESTS: Final = 400
 """At once; more are answered 429. Streams (exec, attach, port-forward, logs) are counted apart."""
 STREAMS: Final = 1000
@@ -126,6 +130,15 @@ def _log() -> logging.Logger:
     return found
 
 
+def _probe(transport: asyncio.BaseTransport) -> None:
+    """Notice within two and a half minutes that a client's machine is gone, as streams may be silent for long."""
+    taken: socket.socket = transport.get_extra_info("socket")
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_SECONDS)
+    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
+    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+
+
 class _Timed(asyncio.Protocol):
     """Passes everything on to aiohttp's side of a connection, telling when it begins, is not read, and ends."""
 
@@ -134,6 +147,7 @@ class _Timed(asyncio.Protocol):
         self._bounds = bounds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        _probe(transport)
         self._bounds.connected(self._inner, transport)
         self._inner.connection_made(transport)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -140,3 +141,31 @@ async def test_a_request_that_takes_long_is_waited_for(port: int, desk: Desk) ->
     await asyncio.sleep(0.5)  # longer than a head may take
     desk.open.set()
     assert (await asking).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_client_whose_machine_vanishes_is_noticed(desk: Desk) -> None:
+    taken: list[socket.socket] = []
+
+    class Seen(Bounds):
+        def connected(self, client: asyncio.BaseProtocol, transport: asyncio.BaseTransport) -> None:
+            super().connected(client, transport)
+            taken.append(transport.get_extra_info("socket"))
+
+        def heard(self, client: asyncio.BaseProtocol | None) -> None:
+            super().heard(client)
+            if taken and taken[0].fileno() >= 0:
+                said.append(tuple(taken[0].getsockopt(*option) for option in options))
+
+    tcp = socket.IPPROTO_TCP
+    options = [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+        (tcp, socket.TCP_KEEPIDLE),
+        (tcp, socket.TCP_KEEPINTVL),
+        (tcp, socket.TCP_KEEPCNT),
+    ]
+    said: list[tuple[int, ...]] = []
+    bounds = Seen()
+    app = server.application(desk.routes(), guard=None, bounds=bounds)
+    async with listening.listening(app, "127.0.0.1", 0, tls=None, bounds=bounds) as port:
+        assert await status(port, "/hello") == 200
+    assert said[0] == (1, 15, 15, 9)
