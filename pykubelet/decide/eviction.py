@@ -22,7 +22,7 @@ def ranked(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], resource: str) ->
     """The Pods in the order in which they go.
 
     First those of which nothing is known, then those that use more than they requested, then by priority, then by how
-    much more they use.
+    much more they use. Nobody requests process ids: there priority comes first, and what is not known only then.
     """
     return sorted(pods, key=lambda pod: _rank(pod, usage.get(pod.uid), resource))
 
@@ -73,28 +73,26 @@ def _evicted(grace: int, message: str, now: float) -> Ending:
     return Ending(EndingCause.EVICTED, grace, now + grace, REASON, message)
 
 
-def _rank(pod: Pod, usage: PodUsage | None, resource: str) -> tuple[bool, bool, int, int]:
-    used = _used(usage, resource)
-    if used is None:
-        return (False, False, pod.spec.priority, 0)
+def _rank(pod: Pod, usage: PodUsage | None, resource: str) -> tuple[int, ...]:
+    is_known = usage is not None
+    used = _used(usage, resource) if usage is not None else 0
     if resource == pressure.PIDS:
-        return (True, False, pod.spec.priority, -used)
-    excess = used - resources.pod_requests(pod).get(resource, resources.ZERO).value
-    return (True, excess <= 0, pod.spec.priority, -excess)
+        return (pod.spec.priority, is_known, -used)
+    excess = used - resources.pod_requests(pod).get(resource, resources.ZERO).value if is_known else 0
+    return (is_known, is_known and excess <= 0, pod.spec.priority, -excess)
 
 
-def _used(usage: PodUsage | None, resource: str) -> int | None:
-    if usage is None:
-        return None
+def _used(usage: PodUsage, resource: str) -> int:
+    # A figure that is missing from what is known of a Pod counts as none used.
     match resource:
         case pressure.MEMORY:
-            return usage.memory
+            return usage.memory or 0
         case pressure.DISK:
-            return usage.disk
+            return usage.disk or 0
         case pressure.INODES:
-            return usage.inodes
+            return usage.inodes or 0
         case _:
-            return usage.processes
+            return usage.processes or 0
 
 
 def _shortage(pod: Pod, limit: Limit, seen: Observation, usage: PodUsage | None) -> str:

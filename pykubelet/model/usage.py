@@ -16,7 +16,7 @@ class ContainerUsage:
 class PodUsage:
     """Of one Pod: `disk` and `inodes` are those of all its writable layers, logs and local volumes together.
 
-    `volumes` holds the size of each local volume by name. None is "not known", which is no reason to spare a Pod.
+    `volumes` holds the size of each local volume by name. None is "not known", which counts as nothing used.
     """
 
     memory: int | None = None

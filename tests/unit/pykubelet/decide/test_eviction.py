@@ -102,6 +102,19 @@ def test_the_order_of_eviction() -> None:
     assert [one.metadata.name for one in order] == ["unknown", "far-above", "above", "important", "within"]
 
 
+def test_short_of_process_ids_the_least_important_go_first_whatever_is_known_of_them() -> None:
+    usage = {Uid("few"): PodUsage(processes=3), Uid("many"): PodUsage(processes=300), Uid("idle"): PodUsage()}
+    pods = [pod("important", priority=10), pod("idle"), pod("few"), pod("many"), pod("unknown")]
+    order = eviction.ranked(pods, usage, "pids")
+    assert [one.metadata.name for one in order] == ["unknown", "many", "few", "idle", "important"]
+
+
+def test_a_figure_that_is_missing_is_no_reason_to_go_first() -> None:
+    usage = {Uid("above"): PodUsage(memory=150 * Mi), Uid("started"): PodUsage(disk=1)}
+    order = eviction.ranked([pod("started", "100Mi"), pod("above", "100Mi")], usage, "memory")
+    assert [one.metadata.name for one in order] == ["above", "started"]
+
+
 def test_critical_pods_are_spared() -> None:
     static = Pod(metadata=ObjectMeta(name="s", uid="s", annotations={"kubernetes.io/config.source": "file"}))
     assert eviction.victim([static, pod("critical", priority=2_000_000_000)], {}, "memory") is None
