@@ -81,11 +81,15 @@ class ClientIdentity:
             await kept.run()
         elif not self._usable.is_set():
             keeping = asyncio.create_task(kept.run(), name="bootstrap")
+            usable = asyncio.create_task(self._usable.wait(), name="certificate")
             try:
-                await self._usable.wait()
+                await asyncio.wait([keeping, usable], return_when=asyncio.FIRST_COMPLETED)
+                if keeping.done():
+                    keeping.result()  # it goes on for ever, or raises what nobody foresaw
             finally:
                 keeping.cancel()
-                await asyncio.wait([keeping])
+                usable.cancel()
+                await asyncio.wait([keeping, usable])
 
     async def _obtain(self, credentials: Credentials, client: Client) -> None:
         """By the identity in use while it holds; else by bootstrap; else by what somebody put into the kubeconfig."""
