@@ -58,7 +58,10 @@ def options(query: Mapping[str, str], *, now: dt.datetime) -> log_format.Options
     if stream is not log_format.Stream.ALL and tail is not None:
         raise Invalid("tailLines and stream exclude each other")
     if seconds is not None:
-        since = now - dt.timedelta(seconds=seconds)
+        try:
+            since = now - dt.timedelta(seconds=seconds)
+        except OverflowError:  # from before the year 1 on is everything
+            since = None
     return log_format.Options(since=since, tail_lines=tail, limit_bytes=limit, stream=stream, **switches)
 
 

@@ -103,6 +103,8 @@ def test_a_time_is_exact(text: bytes, expected: int) -> None:
         pytest.param({"tailLines": "0"}, Options(tail_lines=0), id="no line at all"),
         pytest.param({"tail": "all", "tailLines": "3"}, Options(), id="tail=all is every line"),
         pytest.param({"sinceSeconds": "5"}, Options(since=NOW - dt.timedelta(seconds=5)), id="seconds ago"),
+        pytest.param({"sinceSeconds": "99999999999"}, Options(), id="longer ago than there are years"),
+        pytest.param({"sinceSeconds": "9" * 30}, Options(), id="longer ago than seconds are counted"),
         pytest.param({"sinceTime": "2026-11-24T10:15:30Z"}, Options(since=NOW), id="since a time"),
         pytest.param({"stream": "Stderr"}, Options(stream=Stream.STDERR), id="a stream"),
     ],
