@@ -6,15 +6,13 @@ Source: pkg/credentialprovider (keyring.go, secrets.go): the format is Docker's 
 import base64
 import binascii
 import contextlib
-import fnmatch
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
-from pykubelet.decide import go_json
-from pykubelet.model import image_names
+from pykubelet.decide import go_json, image_credentials
 from pykubelet.model.image_access import Access, Credential, SecretUse
 from pykubelet.model.kinds import Secret
 from pykubelet.model.runtime_config import AuthConfig
@@ -66,8 +64,7 @@ def _best_first(found: Iterable[tuple[str, Credential]]) -> tuple[Credential, ..
 
 
 def _fitting(secret: Secret, image: str) -> Iterator[tuple[str, _Entry]]:
-    repository = image_names.repository(image)
-    return ((server, entry) for server, entry in _entries(secret) if _fits(server, repository))
+    return ((server, entry) for server, entry in _entries(secret) if image_credentials.matches(server, image))
 
 
 def _entries(secret: Secret) -> Iterator[tuple[str, _Entry]]:
@@ -81,20 +78,18 @@ def _entries(secret: Secret) -> Iterator[tuple[str, _Entry]]:
     except msgspec.DecodeError:
         return
     for server, entry in auths.items():
-        bare = server.removeprefix("https://").removeprefix("http://").rstrip("/")
-        for path in ("/v1", "/v2"):
-            bare = bare.removesuffix(path)
-        yield ("docker.io" if bare == "index.docker.io" else bare), entry
+        yield _key(server), entry
 
 
-def _fits(server: str, repository: str) -> bool:
-    """A registry, maybe with `*` in its labels, maybe with the start of a path."""
-    host, _, path = server.partition("/")
-    registry, _, name = repository.partition("/")
-    wanted, given = host.split("."), registry.split(".")
-    if len(wanted) != len(given) or not all(map(fnmatch.fnmatchcase, given, wanted)):
-        return False
-    return not path or name == path or name.startswith(f"{path}/")
+def _key(server: str) -> str:
+    """A registry, maybe with the start of a path, as Docker writes them: a URL of a registry's API is that registry."""
+    host, _, path = server.removeprefix("https://").removeprefix("http://").partition("/")
+    path = f"/{path}"
+    if path.startswith(("/v1/", "/v2/")):
+        path = path[len("/v1") :]
+    if path != "/":
+        return host + path
+    return "docker.io" if host == "index.docker.io" else host
 
 
 def _auth(entry: _Entry) -> AuthConfig:
