@@ -71,9 +71,12 @@ def _memory(container: Container) -> int:
 
 
 def _spare_per_container(pod: Pod) -> int:
-    """Memory requested for the Pod as a whole beyond its containers', shared out evenly; bytes."""
+    """Memory requested for the Pod as a whole beyond its containers', shared out evenly among all of them; bytes.
+
+    Source: remainingPodMemReqPerContainer in pkg/kubelet/qos/helpers.go.
+    """
     if not pod.spec.resources or resources.MEMORY not in pod.spec.resources.requests:
         return 0
-    containers = [*pod.spec.containers, *(c for c in pod.spec.init_containers if resources.is_sidecar(c))]
-    whole = resources.pod_requests(pod, overhead=False)[resources.MEMORY].value
-    return max(0, whole - sum(map(_memory, containers))) // max(1, len(containers))
+    whole = resources.amounts(pod.spec.resources.requests).get(resources.MEMORY, resources.ZERO).value
+    taken = resources.containers_requests(pod).get(resources.MEMORY, resources.ZERO).value
+    return max(0, whole - taken) // max(1, len(pod.spec.containers) + len(pod.spec.init_containers))

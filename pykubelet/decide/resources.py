@@ -37,11 +37,16 @@ def pod_requests(pod: Pod, *, overhead: bool = True) -> dict[str, Quantity]:
 
     Pod-level requests take the place of the containers' for the resources they name.
     """
-    total = _sum_of(pod, lambda container: amounts(_requests(container)))
+    total = containers_requests(pod)
     if pod.spec.resources:
         level = amounts(pod.spec.resources.requests)
         total |= {name: value for name, value in level.items() if name in (CPU, MEMORY) or name.startswith(HUGEPAGES)}
     return _plus(total, amounts(pod.spec.overhead)) if overhead else total
+
+
+def containers_requests(pod: Pod) -> dict[str, Quantity]:
+    """The same of its containers alone, whatever is asked for the Pod."""
+    return _sum_of(pod, lambda container: amounts(_requests(container)))
 
 
 def pod_limits(pod: Pod, *, overhead: bool = True) -> dict[str, Quantity]:

@@ -38,6 +38,22 @@ def test_oom_scores_follow_the_class_and_the_share_of_memory() -> None:
     assert score({"requests": {"memory": "1"}}) == 999
 
 
+@pytest.mark.parametrize(
+    ("init", "expected"),
+    [
+        pytest.param([], 875, id="one container has all of it"),
+        pytest.param([{}], 938, id="an init container has its share"),
+        pytest.param([{"resources": {"requests": {"memory": "512Mi"}}}], 969, id="what the largest init step asks for"),
+    ],
+)
+def test_what_a_pod_asks_for_as_a_whole_is_shared_among_all_its_containers(
+    init: list[dict[str, Any]], expected: int
+) -> None:
+    steps = [{"name": "init", "image": "i", **one} for one in init]
+    made = pod({}, initContainers=steps, resources={"requests": {"memory": "1Gi"}})
+    assert qos.oom_score_adj(made, made.spec.containers[0], memory_capacity=8 * GIB) == expected
+
+
 def test_a_pod_needs_its_largest_init_step_or_all_that_runs_together() -> None:
     made = pod(
         {"resources": {"requests": {"cpu": "100m"}}},
