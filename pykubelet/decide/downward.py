@@ -8,10 +8,12 @@ import re
 
 from nodekit.objects import quantity
 from nodekit.objects.quantity import Quantity
-from pykubelet.decide import resources
+from pykubelet.decide import node_resources, resources
 from pykubelet.model.container import Container, ResourceFieldSelector
 from pykubelet.model.pod import Pod
 
+_SHARED = (resources.CPU, resources.MEMORY, node_resources.EPHEMERAL)
+"""What a container without a limit takes of what there is around it."""
 _SUBSCRIPT = re.compile(r"^(metadata\.(?:annotations|labels))\['(.*)'\]$")
 
 
@@ -52,7 +54,7 @@ def field(pod: Pod, path: str, facts: Facts) -> str:
 def resource(pod: Pod, container: Container, selector: ResourceFieldSelector, facts: Facts) -> str:
     """A request or limit of a container, in units of the divisor, rounded up. ValueError for an unknown resource.
 
-    A limit that is not set is the node's allocatable.
+    A limit of CPU, memory or local storage that is not set is the Pod's, or else the node's allocatable.
     """
     if selector.container_name:
         container = _named(pod, selector.container_name)
@@ -60,18 +62,20 @@ def resource(pod: Pod, container: Container, selector: ResourceFieldSelector, fa
     if kind not in ("limits", "requests") or not name:
         raise ValueError(f"unsupported container resource : {selector.resource}")
     limits, requests = (resources.amounts(x) for x in (container.resources.limits, container.resources.requests))
-    if kind == "limits":
-        amount = limits.get(name) or _pod_level(pod, name) or facts.allocatable.get(name, resources.ZERO)
-    else:
-        amount = requests.get(name, resources.ZERO)
+    asked = (limits if kind == "limits" else requests).get(name)
+    amount = asked or (_around(pod, name, facts) if kind == "limits" else resources.ZERO)
     divisor = quantity.parse(selector.divisor or "0") or Quantity.of(1)
     if name == resources.CPU:
         return str(_up(amount.milli, divisor.milli))
     return str(_up(amount.value, divisor.value))
 
 
-def _pod_level(pod: Pod, name: str) -> Quantity | None:
-    return resources.amounts(pod.spec.resources.limits).get(name) if pod.spec.resources else None
+def _around(pod: Pod, name: str, facts: Facts) -> Quantity:
+    """What a container without a limit can have. Huge pages without a limit are none."""
+    if name not in _SHARED:
+        return resources.ZERO
+    of_pod = resources.amounts(pod.spec.resources.limits).get(name) if pod.spec.resources else None
+    return of_pod or facts.allocatable.get(name, resources.ZERO)
 
 
 def _named(pod: Pod, name: str) -> Container:

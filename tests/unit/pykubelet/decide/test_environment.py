@@ -13,7 +13,11 @@ from pykubelet.decide import downward, environment, expansion
 from pykubelet.model.kinds import ConfigMap, Missing, Secret, Service, ServicePort, ServiceSpec
 from tests.unit.pykubelet.decide.pods import pod
 
-FACTS = downward.Facts(pod_ips=("198.19.1.5",), host_ips=("198.18.0.11",), allocatable={"cpu": Quantity.of(2)})
+FACTS = downward.Facts(
+    pod_ips=("198.19.1.5",),
+    host_ips=("198.18.0.11",),
+    allocatable={"cpu": Quantity.of(2), "hugepages-2Mi": Quantity.of(4)},
+)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,7 @@ def test_downward_fields(path: str, expected: str) -> None:
         pytest.param({"resource": "limits.cpu", "divisor": "1m"}, "250", id="millicores by divisor"),
         pytest.param({"resource": "requests.memory", "divisor": "1Mi"}, "32", id="memory in MiB"),
         pytest.param({"resource": "limits.memory"}, "0", id="no limit and nothing allocatable known"),
+        pytest.param({"resource": "limits.hugepages-2Mi"}, "0", id="huge pages are nobody's without a limit"),
     ],
 )
 def test_downward_resources(selector: dict[str, str], expected: str) -> None:
