@@ -13,6 +13,7 @@ from pykubelet.decide import (
     container_status,
     lookup,
     pod_actions,
+    preemption,
     qos,
     resize,
     resources,
@@ -65,7 +66,9 @@ def of(state: PodState, context: StatusContext, *, now: float) -> PodStatus:
         ours.append(conditions.restarting(pod, phase, under_way=bool(restart_all.sources(state))))
     if phase in phases.TERMINAL and state.ending is not None and state.ending.cause in _PROTECTS_NODE:
         others = [condition for condition in others if condition.type != conditions.DISRUPTION_TARGET]
-        ours.append(conditions.disruption_target(pod, state.ending.message))
+        preempted = state.ending.cause is EndingCause.PREEMPTED
+        why = preemption.DISRUPTION if preempted else state.ending.message
+        ours.append(conditions.disruption_target(pod, why))
     if not over:
         ours = [*resize.conditions_of(state), *ours]
     at = times.of(now)

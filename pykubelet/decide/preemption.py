@@ -9,6 +9,8 @@ from pykubelet.model.pod_state import Ending, EndingCause
 
 REASON = "Preempting"
 MESSAGE = "Preempted in order to admit critical pod"
+DISRUPTION = "Pod was preempted by Kubelet to accommodate a critical pod."
+"""What the condition DisruptionTarget says of it."""
 
 _Needs = Mapping[str, int]
 """What is still missing by resource: thousandths of a core, else whole units."""

@@ -6,7 +6,7 @@ import pytest
 
 from nodekit.objects import times
 from nodekit.objects.meta import ObjectMeta
-from pykubelet.decide import pod_status
+from pykubelet.decide import pod_status, preemption
 from pykubelet.decide.pod_status import StatusContext
 from pykubelet.model.actions import Backoff, Kind, OpKey, StartContainer, StopReason
 from pykubelet.model.container import Container, ExecAction, Handler, Lifecycle, Probe
@@ -250,6 +250,14 @@ def test_an_evicted_pod_says_why() -> None:
     assert (status.phase, status.reason, status.message) == ("Failed", "Evicted", EVICTED.message)
     assert condition(status, "DisruptionTarget").reason == "TerminationByKubelet"
     assert condition(status, "Ready").reason == "PodFailed"
+
+
+def test_a_preempted_pod_says_for_whom() -> None:
+    made = pod(A)
+    status = pod_status.of(state(made, seen("a", EXITED), ending=preemption.ending(made, now=NOW)), CONTEXT, now=NOW)
+    assert (status.reason, status.message) == ("Preempting", "Preempted in order to admit critical pod")
+    said = "Pod was preempted by Kubelet to accommodate a critical pod."
+    assert condition(status, "DisruptionTarget").message == said
 
 
 def test_a_rejected_pod_says_why() -> None:
