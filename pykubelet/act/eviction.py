@@ -21,7 +21,6 @@ from pykubelet.model.usage import PodUsage
 PERIOD: Final = 10.0
 _CLEAN_UP: Final = 30.0
 """Seconds that an evicted Pod is waited for before the next is chosen: what it held may be all that was missing."""
-_DISK: Final = (pressure.DISK, pressure.INODES)
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +57,15 @@ class Rules:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Eyes:
-    """How the node is looked at: what is left, what each Pod uses; `reclaim` frees disk without ending Pods."""
+    """How the node is looked at: what is left, what each Pod uses; `reclaim` frees disk without ending Pods.
+
+    `disks_apart`: whether images and writable layers have a disk of their own.
+    """
 
     left: Callable[[], Awaitable[Mapping[str, Observation]]]
     usage: Callable[[], Awaitable[Mapping[Uid, PodUsage]]]
     reclaim: Callable[[], Awaitable[int]]
+    disks_apart: Callable[[], Awaitable[bool]]
 
 
 class Evictions:
@@ -118,12 +121,13 @@ class Evictions:
         if not limited:
             return []
         usage = await self._eyes.usage()
+        disks_apart = await self._eyes.disks_apart()
         found = []
         for pod in limited:
             known = usage.get(pod.uid)
             if known is None:
                 continue
-            excess = eviction.of_local_storage(pod, known, shared_image_fs=True, now=now)
+            excess = eviction.of_local_storage(pod, known, disks_apart=disks_apart, now=now)
             if excess is not None and not critical.is_critical(pod):
                 signal, ending = excess
                 self._end(pod, ending, signal=signal)
@@ -132,7 +136,8 @@ class Evictions:
 
     async def _relieve(self, limit: Limit, now: float) -> list[Uid]:
         self._tell.of_node("Warning", "EvictionThresholdMet", f"Attempting to reclaim {limit.resource}")
-        if limit.resource in _DISK:
+        disks_apart = await self._eyes.disks_apart()
+        if eviction.images_fill(limit.signal, disks_apart=disks_apart):
             await self._eyes.reclaim()
         # What was freed may be enough; the numbers must be of now in any case.
         began = self._clock.monotonic()
@@ -146,7 +151,7 @@ class Evictions:
             for pod in self._pods.active()
             if self._would_end_sooner(pod, now + eviction.grace_of(pod, limit, longest_grace=longest_grace))
         ]
-        pod = eviction.victim(candidates, usage, limit.resource)
+        pod = eviction.victim(candidates, usage, limit.signal, disks_apart=disks_apart)
         if pod is None:
             log.warning("the node is short of %s, and no Pod can be ended for it", limit.resource)
             return []

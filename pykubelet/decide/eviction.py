@@ -18,18 +18,26 @@ HARD_GRACE = 1
 """Seconds that a Pod gets to stop if the node cannot wait."""
 
 
-def ranked(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], resource: str) -> list[Pod]:
-    """The Pods in the order in which they go.
+def ranked(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], signal: str, *, disks_apart: bool) -> list[Pod]:
+    """The Pods in the order in which they go. `disks_apart`: images and writable layers have a disk of their own.
 
     First those of which nothing is known, then those that use more than they requested, then by priority, then by how
     much more they use. Nobody requests process ids: there priority comes first, and what is not known only then.
     """
-    return sorted(pods, key=lambda pod: _rank(pod, usage.get(pod.uid), resource))
+    return sorted(pods, key=lambda pod: _rank(pod, usage.get(pod.uid), signal, disks_apart=disks_apart))
 
 
-def victim(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], resource: str) -> Pod | None:
+def victim(pods: Iterable[Pod], usage: Mapping[Uid, PodUsage], signal: str, *, disks_apart: bool) -> Pod | None:
     """The Pod to evict: the first in order that the node can do without."""
-    return next((pod for pod in ranked(pods, usage, resource) if not critical.is_critical(pod)), None)
+    order = ranked(pods, usage, signal, disks_apart=disks_apart)
+    return next((pod for pod in order if not critical.is_critical(pod)), None)
+
+
+def images_fill(signal: str, *, disks_apart: bool) -> bool:
+    """Whether unused images take of what a signal tells of: removing them may do instead of ending a Pod."""
+    if pressure.resource(signal) not in (pressure.DISK, pressure.INODES):
+        return False
+    return not (disks_apart and _is_of_node_disk(signal))
 
 
 def of_limit(
@@ -54,17 +62,19 @@ def limits_local_storage(pod: Pod) -> bool:
     )
 
 
-def of_local_storage(pod: Pod, usage: PodUsage, *, shared_image_fs: bool, now: float) -> tuple[str, Ending] | None:
+def of_local_storage(pod: Pod, usage: PodUsage, *, disks_apart: bool, now: float) -> tuple[str, Ending] | None:
     """The ending of a Pod that uses more of the node's disk than its limits allow; None if it keeps to them.
 
-    With it, which limit that was, as the genuine kubelet counts them. `shared_image_fs`: writable layers lie on the
-    node's own filesystem and count.
+    With it, which limit that was, as the genuine kubelet counts them. `disks_apart`: writable layers do not lie on the
+    node's own disk; a container's limit leaves them out then, the Pod's does not.
     """
-    excesses = [("emptydirfs.limit", _volume_excess), ("ephemeralpodfs.limit", _pod_excess)]
-    if shared_image_fs:
-        excesses.append(("ephemeralcontainerfs.limit", _container_excess))
-    for signal, excess in excesses:
-        if (message := excess(pod, usage)) is not None:
+    excesses = (
+        ("emptydirfs.limit", _volume_excess(pod, usage)),
+        ("ephemeralpodfs.limit", _pod_excess(pod, usage)),
+        ("ephemeralcontainerfs.limit", _container_excess(pod, usage, disks_apart=disks_apart)),
+    )
+    for signal, message in excesses:
+        if message is not None:
             return signal, _evicted(HARD_GRACE, message, now)
     return None
 
@@ -73,26 +83,34 @@ def _evicted(grace: int, message: str, now: float) -> Ending:
     return Ending(EndingCause.EVICTED, grace, now + grace, REASON, message)
 
 
-def _rank(pod: Pod, usage: PodUsage | None, resource: str) -> tuple[int, ...]:
+def _rank(pod: Pod, usage: PodUsage | None, signal: str, *, disks_apart: bool) -> tuple[int, ...]:
+    resource = pressure.resource(signal)
     is_known = usage is not None
-    used = _used(usage, resource) if usage is not None else 0
+    used = _used(usage, signal, disks_apart=disks_apart) if usage is not None else 0
     if resource == pressure.PIDS:
         return (pod.spec.priority, is_known, -used)
     excess = used - resources.pod_requests(pod).get(resource, resources.ZERO).value if is_known else 0
     return (is_known, is_known and excess <= 0, pod.spec.priority, -excess)
 
 
-def _used(usage: PodUsage, resource: str) -> int:
+def _used(usage: PodUsage, signal: str, *, disks_apart: bool) -> int:
     # A figure that is missing from what is known of a Pod counts as none used.
-    match resource:
+    match pressure.resource(signal):
         case pressure.MEMORY:
             return usage.memory or 0
         case pressure.DISK:
-            return usage.disk or 0
+            whole, layers = usage.disk or 0, usage.layers
         case pressure.INODES:
-            return usage.inodes or 0
+            whole, layers = usage.inodes or 0, usage.layer_inodes
         case _:
             return usage.processes or 0
+    if not disks_apart:
+        return whole
+    return whole - layers if _is_of_node_disk(signal) else layers
+
+
+def _is_of_node_disk(signal: str) -> bool:
+    return signal.startswith("nodefs.")
 
 
 def _shortage(pod: Pod, limit: Limit, seen: Observation, usage: PodUsage | None) -> str:
@@ -146,11 +164,12 @@ def _pod_excess(pod: Pod, usage: PodUsage) -> str | None:
     return f"Pod ephemeral local storage usage exceeds the total limit of containers {limit}. "
 
 
-def _container_excess(pod: Pod, usage: PodUsage) -> str | None:
+def _container_excess(pod: Pod, usage: PodUsage, *, disks_apart: bool) -> str | None:
     sidecars = (container for container in pod.spec.init_containers if resources.is_sidecar(container))
     for container in (*pod.spec.containers, *sidecars):
         limit = resources.amounts(container.resources.limits).get(pressure.DISK, resources.ZERO)
-        used = usage.containers.get(container.name, ContainerUsage()).disk
+        known = usage.containers.get(container.name, ContainerUsage())
+        used = known.logs if disks_apart else known.disk
         if limit and used is not None and used > limit.value:
             return f'Container {container.name} exceeded its local ephemeral storage limit "{limit}". '
     return None

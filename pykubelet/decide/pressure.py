@@ -36,6 +36,11 @@ _CONDITIONS: Final = {
 }
 
 
+def resource(signal: str) -> str:
+    """What a signal tells of: MEMORY, DISK, INODES or PIDS."""
+    return _RESOURCES[signal]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Observation:
     """How much is left of how much: bytes, inodes or process ids."""
@@ -58,7 +63,7 @@ class Limit:
 
     @property
     def resource(self) -> str:
-        return _RESOURCES[self.signal]
+        return resource(self.signal)
 
     @property
     def is_hard(self) -> bool:

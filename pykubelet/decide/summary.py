@@ -36,10 +36,14 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Disks:
-    """The filesystems that files lie on: the kubelet's own, and the one of images and writable layers."""
+    """The filesystems that files lie on: the kubelet's own, and the one of images and writable layers.
+
+    `apart`: they are two.
+    """
 
     node: Filesystem
     images: Filesystem
+    apart: bool = False
 
 
 def of_pod(
@@ -74,15 +78,19 @@ def of_pod(
 def usage(pod: told.PodStats) -> PodUsage:
     """The same, as decisions about eviction need it."""
     storage = pod.ephemeral_storage
+    layers = [one.rootfs for one in pod.containers if one.rootfs is not None]
     return PodUsage(
         memory=pod.memory.working_set_bytes if pod.memory is not None else None,
         disk=storage.used_bytes if storage is not None else None,
         inodes=storage.inodes_used if storage is not None else None,
+        layers=sum(layer.used_bytes or 0 for layer in layers),
+        layer_inodes=sum(layer.inodes_used or 0 for layer in layers),
         processes=pod.process_stats.process_count if pod.process_stats is not None else None,
         containers={
             one.name: ContainerUsage(
                 memory=one.memory.working_set_bytes if one.memory is not None else None,
                 disk=sum(fs.used_bytes or 0 for fs in (one.rootfs, one.logs) if fs is not None),
+                logs=one.logs.used_bytes if one.logs is not None else None,
             )
             for one in pod.containers
         },

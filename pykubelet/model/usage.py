@@ -6,22 +6,26 @@ from collections.abc import Mapping
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ContainerUsage:
-    """`memory` is the working set, `disk` the writable layer and the logs; None if it is not known."""
+    """`memory` is the working set, `disk` the writable layer and the logs, `logs` these alone; None if not known."""
 
     memory: int | None = None
     disk: int | None = None
+    logs: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PodUsage:
     """Of one Pod: `disk` and `inodes` are those of all its writable layers, logs and local volumes together.
 
+    `layers` and `layer_inodes` are what the writable layers have of them: those may lie on a disk of their own.
     `volumes` holds the size of each local volume by name. None is "not known", which counts as nothing used.
     """
 
     memory: int | None = None
     disk: int | None = None
     inodes: int | None = None
+    layers: int = 0
+    layer_inodes: int = 0
     processes: int | None = None
     containers: Mapping[str, ContainerUsage] = dataclasses.field(default_factory=dict)
     volumes: Mapping[str, int] = dataclasses.field(default_factory=dict)

@@ -88,6 +88,11 @@ def filesystem(path: str | os.PathLike[str]) -> Filesystem:
     )
 
 
+def same_disk(a: str | os.PathLike[str], b: str | os.PathLike[str]) -> bool:
+    """Whether two paths lie on one filesystem; raises OSError."""
+    return os.stat(a).st_dev == os.stat(b).st_dev
+
+
 def memory_info(root: Path = Path("/")) -> dict[str, int]:
     """/proc/meminfo in bytes."""
     values: dict[str, int] = {}

@@ -92,13 +92,21 @@ class Usage:
         found = await self._images.filesystems()
         image_use = found.images[0] if found.images else None
         node = await asyncio.to_thread(machine.filesystem, self._place.root)
-        images = node
         if image_use is not None:
             try:
-                images = await asyncio.to_thread(machine.filesystem, image_use.mountpoint)
+                return await asyncio.to_thread(self._with_images, node, image_use.mountpoint), image_use
             except OSError as error:
                 log.debug("%s: %s", image_use.mountpoint, error)
-        return decided.Disks(node, images), image_use
+        return decided.Disks(node, node), image_use
+
+    async def disks_apart(self) -> bool:
+        """Whether images and writable layers have a disk of their own. Raises CriError, OSError."""
+        disks, _ = await self.disks()
+        return disks.apart
+
+    def _with_images(self, node: Filesystem, images: str) -> decided.Disks:
+        apart = not machine.same_disk(self._place.root, images)
+        return decided.Disks(node, machine.filesystem(images), apart)
 
     async def _gather(self) -> told.Summary:
         measured, (disks, image_use) = await asyncio.gather(self._runtime.list_sandbox_stats(), self.disks())

@@ -132,7 +132,7 @@ class NodeLoop:
         signals = Signals(self.usage, self.machine, pods_cgroup=pods_cgroup)
         self.evictions = Evictions(
             _eviction_rules(settings),
-            Eyes(signals.read, self.usage.by_pod, pods.upkeep.images.remove_unused),
+            Eyes(signals.read, self.usage.by_pod, pods.upkeep.images.remove_unused, self.usage.disks_apart),
             pods.workers.memories,
             tell=recorder,
             clock=clock,

@@ -32,16 +32,16 @@ def pod(name: str, **spec: object) -> Pod:
 class Node:
     """A node with Pods that each use so much memory; an ended one gives it back at once."""
 
-    def __init__(self, *pods: Pod, memory: int, disk: int = 1000, images: int = 0) -> None:
+    def __init__(self, *pods: Pod, memory: int, disk: int = 1000, images: int = 0, apart: bool = False) -> None:
         self.pods = {p.uid: p for p in pods}
-        self.memory, self.disk, self.images = memory, disk, images
+        self.memory, self.disk, self.images, self.apart = memory, disk, images, apart
         self.usage = {p.uid: PodUsage(memory=50 * (i + 1), disk=0) for i, p in enumerate(pods)}
         self.endings: dict[Uid, float] = {}
         self.said: list[str] = []
         self.changes: list[frozenset[str]] = []
         self.clock = VirtualClock()
         rules = Rules(LIMITS, transition=300.0, longest_grace=0)
-        eyes = Eyes(self.left, self.of_pods, self.reclaim)
+        eyes = Eyes(self.left, self.of_pods, self.reclaim, self.disks_apart)
         self.evictions = Evictions(rules, eyes, self, tell=self, clock=self.clock)
         self.evictions.changed = lambda: self.changes.append(self.evictions.conditions)
 
@@ -54,6 +54,9 @@ class Node:
     async def reclaim(self) -> int:
         self.disk += self.images
         return self.images
+
+    async def disks_apart(self) -> bool:
+        return self.apart
 
     def active(self) -> list[Pod]:
         return list(self.pods.values())
@@ -96,6 +99,11 @@ SCRATCH = Volume(name="scratch", empty_dir=EmptyDirSource(size_limit="10"))
             Node(pod("a"), memory=500, disk=50, images=100),
             ["EvictionThresholdMet: Attempting to reclaim ephemeral-storage"],
             id="removing images may be enough",
+        ),
+        pytest.param(
+            Node(pod("a"), memory=500, disk=50, images=100, apart=True),
+            ["EvictionThresholdMet: Attempting to reclaim ephemeral-storage", "Evicted a"],
+            id="images on another disk are left alone",
         ),
     ],
 )

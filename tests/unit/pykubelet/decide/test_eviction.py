@@ -98,26 +98,63 @@ def test_the_order_of_eviction() -> None:
         Uid("important"): PodUsage(memory=900 * Mi),
     }
     pods = [pod("within", "100Mi"), pod("important", "100Mi", 10), pod("above", "100Mi"), pod("far-above", "100Mi")]
-    order = eviction.ranked([*pods, pod("unknown")], usage, "memory")
+    order = eviction.ranked([*pods, pod("unknown")], usage, "memory.available", disks_apart=False)
     assert [one.metadata.name for one in order] == ["unknown", "far-above", "above", "important", "within"]
 
 
 def test_short_of_process_ids_the_least_important_go_first_whatever_is_known_of_them() -> None:
     usage = {Uid("few"): PodUsage(processes=3), Uid("many"): PodUsage(processes=300), Uid("idle"): PodUsage()}
     pods = [pod("important", priority=10), pod("idle"), pod("few"), pod("many"), pod("unknown")]
-    order = eviction.ranked(pods, usage, "pids")
+    order = eviction.ranked(pods, usage, "pid.available", disks_apart=False)
     assert [one.metadata.name for one in order] == ["unknown", "many", "few", "idle", "important"]
 
 
 def test_a_figure_that_is_missing_is_no_reason_to_go_first() -> None:
     usage = {Uid("above"): PodUsage(memory=150 * Mi), Uid("started"): PodUsage(disk=1)}
-    order = eviction.ranked([pod("started", "100Mi"), pod("above", "100Mi")], usage, "memory")
+    order = eviction.ranked(
+        [pod("started", "100Mi"), pod("above", "100Mi")], usage, "memory.available", disks_apart=False
+    )
     assert [one.metadata.name for one in order] == ["above", "started"]
 
 
 def test_critical_pods_are_spared() -> None:
     static = Pod(metadata=ObjectMeta(name="s", uid="s", annotations={"kubernetes.io/config.source": "file"}))
-    assert eviction.victim([static, pod("critical", priority=2_000_000_000)], {}, "memory") is None
+    pods = [static, pod("critical", priority=2_000_000_000)]
+    assert eviction.victim(pods, {}, "memory.available", disks_apart=False) is None
+
+
+@pytest.mark.parametrize(
+    ("signal", "disks_apart", "first"),
+    [
+        pytest.param("nodefs.available", False, "layer", id="one disk: all together"),
+        pytest.param("imagefs.available", False, "layer", id="one disk, told of as that of images"),
+        pytest.param("nodefs.available", True, "volume", id="the node's own disk: logs and volumes"),
+        pytest.param("nodefs.inodesFree", True, "volume", id="its inodes"),
+        pytest.param("imagefs.available", True, "layer", id="the other: writable layers"),
+        pytest.param("imagefs.inodesFree", True, "layer", id="its inodes too"),
+        pytest.param("containerfs.available", True, "layer", id="told of as that of containers"),
+    ],
+)
+def test_who_goes_first_uses_most_of_the_disk_that_is_full(signal: str, disks_apart: bool, first: str) -> None:
+    usage = {
+        Uid("volume"): PodUsage(disk=50 * Mi, inodes=50),
+        Uid("layer"): PodUsage(disk=90 * Mi, inodes=90, layers=80 * Mi, layer_inodes=80),
+    }
+    order = eviction.ranked([pod("volume"), pod("layer")], usage, signal, disks_apart=disks_apart)
+    assert order[0].metadata.name == first
+
+
+@pytest.mark.parametrize(
+    ("signal", "one_disk", "apart"),
+    [
+        pytest.param("nodefs.available", True, False, id="the node's disk"),
+        pytest.param("imagefs.inodesFree", True, True, id="the images' disk"),
+        pytest.param("memory.available", False, False, id="memory"),
+    ],
+)
+def test_where_removing_images_helps(signal: str, one_disk: bool, apart: bool) -> None:
+    assert eviction.images_fill(signal, disks_apart=False) is one_disk
+    assert eviction.images_fill(signal, disks_apart=True) is apart
 
 
 def test_an_evicted_pod_is_told_what_it_used() -> None:
@@ -169,9 +206,22 @@ LIMITED = (Container(name="c", resources=ResourceRequirements(limits={"ephemeral
     ],
 )
 def test_local_storage(asked: Pod, usage: PodUsage, message: str | None, signal: str) -> None:
-    found = eviction.of_local_storage(asked, usage, shared_image_fs=True, now=NOW)
+    found = eviction.of_local_storage(asked, usage, disks_apart=False, now=NOW)
     assert (found[1].message if found else None) == message
     assert (found[0] if found else "") == signal
+
+
+@pytest.mark.parametrize(
+    ("usage", "signal"),
+    [
+        pytest.param(ContainerUsage(disk=11 * Mi, logs=1 * Mi), None, id="its layer does not count"),
+        pytest.param(ContainerUsage(disk=12 * Mi, logs=11 * Mi), "ephemeralcontainerfs.limit", id="its logs do"),
+    ],
+)
+def test_a_containers_limit_where_layers_have_a_disk_of_their_own(usage: ContainerUsage, signal: str | None) -> None:
+    used = PodUsage(disk=9 * Mi, containers={"c": usage})
+    found = eviction.of_local_storage(pod("a", containers=LIMITED), used, disks_apart=True, now=NOW)
+    assert (found[0] if found else None) == signal
 
 
 def short_of(memory: int) -> Shortage:

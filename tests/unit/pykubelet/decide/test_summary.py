@@ -68,5 +68,6 @@ def test_nothing_left_of_no_limit_is_not_told_as_nothing_left() -> None:
 def test_evictions_see_the_same_numbers() -> None:
     found = summary.usage(summary.of_pod(MEASURED, SEEN, FILES, DISKS, now=NOW))
     assert (found.memory, found.disk, found.inodes, found.processes) == (50, 115, 7, 3)
-    assert found.containers == {"app": ContainerUsage(memory=30, disk=15)}
+    assert (found.layers, found.layer_inodes) == (10, 1)
+    assert found.containers == {"app": ContainerUsage(memory=30, disk=15, logs=5)}
     assert found.volumes == {"scratch": 100, "cache": 7}

@@ -2,14 +2,18 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nodekit.aio.clock import SystemClock
 from pykubelet.model.ids import Uid
 from pykubelet.model.machine import Filesystem
+from pykubelet.model.observed import FilesystemUsage, ImageFilesystems
 from pykubelet.model.usage import MountedVolume
 from pykubelet.observe import cgroup_usage, disk_usage
 from pykubelet.observe.node_usage import CpuRate
+from pykubelet.observe.usage import Place, Usage
 
 
 def test_a_folder_is_as_large_as_all_below_it(tmp_path: Path) -> None:
@@ -110,3 +114,29 @@ def test_the_volume_of_a_claim_has_its_filesystem_to_itself() -> None:
     size = disk_usage.of_mount(claim, Filesystem(capacity=100, available=30, used=60, inodes=10, inodes_free=4))
     assert (size.used, size.inodes, size.claim) == (60, 6, ("default", "claim-1"))
     assert size.own is not None, "it counts nothing against the Pod's own limits"
+
+
+class Images:
+    """A runtime whose images lie in this folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    async def filesystems(self) -> ImageFilesystems:
+        return ImageFilesystems(images=(FilesystemUsage(at=0.0, mountpoint=self.folder, used_bytes=1, inodes_used=1),))
+
+
+@pytest.mark.parametrize(
+    ("images", "apart"),
+    [
+        pytest.param("", False, id="a folder on the kubelet's own disk"),
+        pytest.param("/proc", True, id="another filesystem"),
+        pytest.param("/gone", False, id="one that cannot be seen from here"),
+    ],
+)
+async def test_whether_images_have_a_disk_of_their_own(tmp_path: Path, images: str, apart: bool) -> None:
+    nothing: Any = None
+    place = Place(node_name="n1", root=tmp_path, logs=tmp_path, pods_cgroup="")
+    runtime: Any = Images(images or str(tmp_path.parent))
+    asked = Usage(nothing, runtime, machine=nothing, place=place, seen=lambda uid: None, clock=SystemClock())
+    assert await asked.disks_apart() is apart
