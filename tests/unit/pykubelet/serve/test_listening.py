@@ -53,10 +53,28 @@ def desk() -> Desk:
 
 @pytest.fixture
 async def port(desk: Desk) -> AsyncIterator[int]:
-    bounds = Bounds(head_seconds=0.2, requests=2, streams=1, stalled_seconds=0.1)
+    async with served(desk, Bounds(head_seconds=0.2, requests=2, streams=1)) as found:
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def served(desk: Desk, bounds: Bounds) -> AsyncIterator[int]:
+    """The port where the desk is served."""
     app = server.application(desk.routes(), guard=None, bounds=bounds)
     async with listening.listening(app, "127.0.0.1", 0, tls=None, bounds=bounds) as found:
         yield found
+
+
+@contextlib.asynccontextmanager
+async def unread(port: int) -> AsyncIterator[None]:
+    """There is a client that asks for a long log and does not read it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
+    try:
+        writer.write(b"GET /containerLogs/a/b/long HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readline()
+        yield
+    finally:
+        writer.transport.abort()
 
 
 async def ask(port: int, sent: bytes) -> bytes:
@@ -121,19 +139,20 @@ async def test_requests_beyond_the_bound_are_refused_and_streams_are_counted_apa
     assert await status(port, "/hello") == 200
 
 
-async def test_a_client_that_does_not_read_gives_its_place_up_when_another_wants_it(port: int, desk: Desk) -> None:
-    desk.open.set()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
-    async with asyncio.timeout(5):
-        writer.write(b"GET /containerLogs/a/b/long HTTP/1.1\r\nHost: x\r\n\r\n")
-        await reader.readline()
+async def test_a_client_that_does_not_read_keeps_its_place_for_a_while(port: int, desk: Desk) -> None:
+    async with asyncio.timeout(5), unread(port):
         assert await status(port, "/containerLogs/a/b/c") == 429
         assert await status(port, "/hello") == 200
+        assert not desk.given_up.is_set()
+
+
+async def test_a_client_that_does_not_read_gives_its_place_up_when_another_wants_it(desk: Desk) -> None:
+    desk.open.set()
+    async with served(desk, Bounds(streams=1, stalled_seconds=0.1)) as port, asyncio.timeout(5), unread(port):
         while (found := await status(port, "/containerLogs/a/b/c")) == 429:
             assert not desk.given_up.is_set()
         assert found == 200
         await desk.given_up.wait()
-    writer.transport.abort()
 
 
 async def test_a_request_that_takes_long_is_waited_for(port: int, desk: Desk) -> None:
@@ -164,8 +183,6 @@ async def test_a_client_whose_machine_vanishes_is_noticed(desk: Desk) -> None:
         (tcp, socket.TCP_KEEPCNT),
     ]
     said: list[tuple[int, ...]] = []
-    bounds = Seen()
-    app = server.application(desk.routes(), guard=None, bounds=bounds)
-    async with listening.listening(app, "127.0.0.1", 0, tls=None, bounds=bounds) as port:
+    async with served(desk, Seen()) as port:
         assert await status(port, "/hello") == 200
     assert said[0] == (1, 15, 15, 9)
