@@ -63,6 +63,7 @@ class Told:
         self.forgotten: list[Uid] = []
         self.rejection: Rejected | None = None
         self.prepare_takes = 0.0
+        self.volume_groups: tuple[int, ...] = ()
         self.synced = True
 
     # recorder, reporter, admission
@@ -102,7 +103,7 @@ class Told:
         return f"/volumes/{volume}"
 
     def groups(self, uid: Uid) -> tuple[int, ...]:
-        return ()
+        return self.volume_groups if uid in self.prepared else ()
 
     def parent(self, pod: Pod) -> str:
         return f"/kubepods/{pod.uid}"

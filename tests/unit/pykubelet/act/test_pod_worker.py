@@ -77,6 +77,19 @@ def test_a_container_that_restarts_with_more_than_before_starts_in_a_cgroup_that
     run(scenario())
 
 
+def test_containers_wait_for_the_groups_that_volumes_have_them_be_in(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path)
+        scene.told.prepare_takes, scene.told.volume_groups = 2.0, (777,)
+        async with scene.running():
+            scene.want(pod())
+            await asyncio.sleep(5)
+            (container,) = scene.runtime.world.containers.values()
+            assert container.spec.security.supplemental_groups == (777,)
+
+    run(scenario())
+
+
 def test_volumes_are_filled_again_only_with_what_came_after_they_were_read(tmp_path: Path) -> None:
     async def scenario() -> None:
         scene = Scene(tmp_path)
