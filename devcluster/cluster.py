@@ -226,11 +226,14 @@ def _write_kubectl(cluster: Layout) -> None:
 
 
 def _together(work: Iterable[Callable[[], None]]) -> None:
-    """Run these at once; the first error is raised when all have ended, and says of the others."""
+    """Run these at once; the first error is raised when all have ended, and says of the others.
+
+    KeyboardInterrupt, too, only when all have ended: who is told of it may run the next command at once.
+    """
     jobs = list(work)
     if not jobs:
         return
-    with ThreadPoolExecutor(max_workers=len(jobs)) as pool:
+    with processes.interruptible(), ThreadPoolExecutor(max_workers=len(jobs)) as pool:
         futures = [pool.submit(job) for job in jobs]
     errors = [error for future in futures if (error := future.exception()) is not None]
     for error in errors[1:]:

@@ -10,8 +10,9 @@ import contextlib
 import os
 import shlex
 import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from devcluster.errors import DevClusterError
 # $1 is a list of cgroup.procs files, the rest the program: the shell enters the cgroups, then becomes the program.
 _ENTER = 'cd /; for f in $1; do echo $$ > "$f"; done; shift; exec "$@"'
 _POLL = 0.05
+
+# Set by Ctrl-C: it reaches the main thread alone, so those that wait in others look here.
+_given_up = threading.Event()
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -153,7 +157,7 @@ def wait(program: Program, check: Callable[[], str | None], *, timeout: float) -
             return
         if find(program.pidfile) is None:
             raise DevClusterError(program.name, "it ended while starting", log=program.log)
-        time.sleep(_POLL)
+        _pause(program.name, _POLL)
     raise DevClusterError(program.name, f"not ready within {timeout:g} s: {missing}", log=program.log)
 
 
@@ -163,4 +167,27 @@ def until(what: str, check: Callable[[], str | None], *, timeout: float, every: 
     while (missing := check()) is not None:
         if time.monotonic() > deadline:
             raise DevClusterError(what, f"not within {timeout:g} s: {missing}")
-        time.sleep(every)
+        _pause(what, every)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """While this is open, Ctrl-C ends the waits of all threads; KeyboardInterrupt is raised when it is left."""
+    former = signal.getsignal(signal.SIGINT)
+    if not callable(former) or threading.current_thread() is not threading.main_thread():
+        yield  # ignored, or nothing that could reach this thread
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: _given_up.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+        interrupted = _given_up.is_set()
+        _given_up.clear()
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _pause(what: str, seconds: float) -> None:
+    if _given_up.wait(seconds):
+        raise DevClusterError(what, "no longer waited for: it was interrupted")
