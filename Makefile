@@ -13,6 +13,7 @@ help: ## Say what each target does
 $(STAMP): pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv"; exit 1; }
 	@python3 -c 'import ensurepip' 2>/dev/null || { echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv; }
+	@test ! -e $(VENV) -o -w $(VENV) || { echo "$(VENV) was made by another user, and is to be made anew: sudo chown -R $$USER $(VENV)"; exit 1; }
 	@echo "making $(VENV) (about half a minute)"
 	@test -x $(PY) || python3 -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
@@ -45,14 +46,14 @@ protos: venv ## Generate the modules from cri_protos/*.proto and plugin_protos/*
 
 # The development cluster. NAME: which one; NODES: how many; ARGS: further arguments, such as ARGS="--node n2=genuine".
 NAME ?= dev
-NODES ?= 2
-API_SERVERS ?= 1
+NODES ?=
+API_SERVERS ?=
 BINARIES ?=
 DEVCLUSTER = $(PY) -m devcluster --name $(NAME)
 
 .PHONY: up
 up: venv ## Bring up a genuine control plane and nodes that run our agents; ends with the Pods that answered (root)
-	@$(DEVCLUSTER) up --nodes $(NODES) --api-servers $(API_SERVERS) $(if $(BINARIES),--binaries $(BINARIES)) $(ARGS)
+	@$(DEVCLUSTER) up $(if $(NODES),--nodes $(NODES)) $(if $(API_SERVERS),--api-servers $(API_SERVERS)) $(if $(BINARIES),--binaries $(BINARIES)) $(ARGS)
 
 .PHONY: down
 down: venv ## Take the cluster away and leave nothing (root)

@@ -14,7 +14,9 @@ from devcluster.progress import Reporter
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. What fails is told in full on stderr."""
-    options = _parser().parse_args(arguments)
+    # Where Go's own archive is unpacked to; sudo leaves it out of PATH.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/local/go/bin"
+    options = _options(sys.argv[1:] if arguments is None else arguments)
     report = Reporter(quiet=options.quiet)
     try:
         spec.check_name(options.name)
@@ -29,6 +31,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    """What comes after `kubectl` is kubectl's, options too: argparse would take those that come first for its own."""
+    before, word, after = list(arguments), [], []
+    if "kubectl" in arguments:
+        at = arguments.index("kubectl")
+        before, word, after = before[:at], ["kubectl"], before[at + 1 :]
+    options = _parser().parse_args([*before, *word])
+    if word:
+        options.arguments = after[1:] if after[:1] == ["--"] else after
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="devcluster", description=__doc__)
     parser.add_argument(
@@ -38,23 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     up = commands.add_parser("up", help="bring the cluster up, or make it be as said here")
-    up.add_argument("--nodes", type=int, default=2, help="how many nodes (default: %(default)s)")
+    up.add_argument("--nodes", type=int, help="how many nodes (default: those there are, or 2)")
     up.add_argument("--node", action="append", default=[], metavar="NAME=KIND", help=", ".join(spec.NODE_KINDS))
-    up.add_argument("--api-servers", type=int, choices=range(1, spec.MAX_API_SERVERS + 1), default=1)
-    up.add_argument("--ip-family", type=spec.Family, choices=list(spec.Family), default=spec.Family.IPV4)
+    up.add_argument("--api-servers", type=int, choices=range(1, spec.MAX_API_SERVERS + 1))
+    up.add_argument("--ip-family", type=spec.Family, choices=list(spec.Family))
     up.add_argument(
         "--proxy-mode",
         type=spec.ProxyMode,
         choices=list(spec.ProxyMode),
-        default=spec.ProxyMode.NFTABLES,
-        help="of the proxies of all nodes, ours or genuine (default: %(default)s)",
+        help="of the proxies of all nodes, ours or genuine (default: as it is, or nftables)",
     )
     up.add_argument("--binaries", default="", help="a folder with genuine binaries, used before any other source")
     up.add_argument(
         "--containerd",
         choices=runtimes.KNOWN,
-        default=versions.CONTAINERD,
-        help="which version all nodes run (default: %(default)s)",
+        help=f"which version all nodes run (default: as it is, or {versions.CONTAINERD})",
     )
     up.set_defaults(run=_up)
 
@@ -117,21 +129,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(options: argparse.Namespace, report: Reporter) -> None:
-    chosen = tuple(spec.parse_node(text) for text in options.node)
-    given = str(binaries.user_folders(options.binaries)[0]) if options.binaries else ""
-    if options.containerd != versions.CONTAINERD:
-        if given:
-            raise DevClusterError(
-                "--containerd", "--binaries says already where containerd is", hint="give one of them"
-            )
-        given = str(runtimes.folder(options.containerd, report))
+    """What is not said stays as it is in a cluster that is up, so that a plain `up` mends one."""
+    before = state.load(layout.of(options.name))
+    as_it_is = before or spec.ClusterSpec(name=options.name, nodes=spec.nodes_of(2, ()))
+    given = as_it_is.binaries
+    if options.binaries and options.containerd:
+        raise DevClusterError("--containerd", "--binaries says already where containerd is", hint="give one of them")
+    if options.binaries:
+        given = str(binaries.user_folders(options.binaries)[0])
+    elif options.containerd:
+        ours = options.containerd == versions.CONTAINERD
+        given = "" if ours else str(runtimes.folder(options.containerd, report))
     wanted = spec.ClusterSpec(
         name=options.name,
-        nodes=spec.nodes_of(options.nodes, chosen),
-        api_servers=options.api_servers,
-        family=options.ip_family,
+        nodes=spec.chosen(as_it_is.nodes, options.nodes, [spec.parse_node(text) for text in options.node]),
+        api_servers=options.api_servers or as_it_is.api_servers,
+        family=options.ip_family or as_it_is.family,
         binaries=given,
-        proxy_mode=options.proxy_mode,
+        proxy_mode=options.proxy_mode or as_it_is.proxy_mode,
     )
     with report.live():
         answers = cluster.up(wanted, report)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
+
 from devcluster import (
     agents,
     binaries,
@@ -49,9 +51,12 @@ def up(wanted: ClusterSpec, report: Reporter) -> list[workload.Answers]:
         if before is None:
             limits.check(wanted)
         packages.ensure(packages.FOR_CLUSTER, report)
+        server = registry.program(report)
         found = binaries.resolve(tools.CLUSTER, report, given=wanted.binaries)
         store = images.obtain(report, given=wanted.binaries)
-        state.save(cluster, wanted)
+        gone = [] if before is None else [node for node in before.nodes if node.name not in wanted.names]
+        # Nodes that are wanted no more are known until they are away: whatever fails, the next command takes them away.
+        state.save(cluster, msgspec.structs.replace(wanted, nodes=(*wanted.nodes, *gone)))
         with report.step("networks and certificates"):
             node.link_binaries(cluster.bin, found)
             netns.make_base(cluster, wanted)
@@ -61,10 +66,13 @@ def up(wanted: ClusterSpec, report: Reporter) -> list[workload.Answers]:
         _together(
             [
                 lambda: _start_control_plane(cluster, wanted, found, report),
-                lambda: _start_registry(cluster, wanted, store, report),
+                lambda: _start_registry(cluster, wanted, store, server, report),
                 *(_preparation(cluster, wanted, member, found, store, report) for member in wanted.nodes),
             ]
         )
+        for member in gone:
+            _take_away(cluster, wanted, member.name, report)
+        state.save(cluster, wanted)
         netns.route(cluster, wanted)
         _together([_join(cluster, wanted, member, report) for member in wanted.nodes])
         return _main_job(cluster, wanted, report)
@@ -74,9 +82,11 @@ def _check_change(old: ClusterSpec | None, wanted: ClusterSpec) -> None:
     """Nodes come, go and change; what else differs needs a new cluster."""
     if old is None:
         return
-    for field in ("api_servers", "family"):
+    for field in ("api_servers", "family", "binaries"):
         if getattr(old, field) != getattr(wanted, field):
-            why = f"it is up with {field} = {getattr(old, field)}, not {getattr(wanted, field)}"
+            why = (
+                f"it is up with {field} = {getattr(old, field) or 'default'}, not {getattr(wanted, field) or 'default'}"
+            )
             raise DevClusterError(f"cluster {wanted.name}", why, hint=f"`make down NAME={wanted.name}` first")
 
 
@@ -97,9 +107,9 @@ def _start_control_plane(cluster: Layout, spec: ClusterSpec, found: Binaries, re
         dns.start(cluster, spec, found["coredns"])
 
 
-def _start_registry(cluster: Layout, spec: ClusterSpec, store: oci.Store, report: Reporter) -> None:
+def _start_registry(cluster: Layout, spec: ClusterSpec, store: oci.Store, server: Path, report: Reporter) -> None:
     with report.step("image registry"):
-        registry.start(cluster, spec, store)
+        registry.start(cluster, spec, store, server)
 
 
 def _preparation(
@@ -159,11 +169,15 @@ def remove_node(name: str, member: str, report: Reporter) -> None:
     with state.exclusive(cluster):
         spec = state.need(cluster)
         rest = spec.without_node(member)
-        with report.step(f"remove {member}"):
-            node.stop(cluster, member)
-            shutil.rmtree(cluster.node(member).root, ignore_errors=True)
-            identities.admin_client(cluster, spec).delete(f"/api/v1/nodes/{member}")
-            state.save(cluster, rest)
+        _take_away(cluster, spec, member, report)
+        state.save(cluster, rest)
+
+
+def _take_away(cluster: Layout, spec: ClusterSpec, member: str, report: Reporter) -> None:
+    with report.step(f"remove {member}"):
+        node.stop(cluster, member)
+        shutil.rmtree(cluster.node(member).root, ignore_errors=True)
+        identities.admin_client(cluster, spec).delete(f"/api/v1/nodes/{member}")
 
 
 def down(name: str, report: Reporter) -> bool:
@@ -219,7 +233,7 @@ def _write_kubectl(cluster: Layout) -> None:
     space = cluster.netns(netns.CONTROL_PLANE)
     cluster.kubectl.write_text(
         "#!/bin/sh\n# kubectl as the administrator, inside the control plane's network\n"
-        f"export KUBECONFIG=${{KUBECONFIG:-{cluster.admin}}}\n"
+        f"export KUBECONFIG={cluster.admin}\n"
         f'exec nsenter --net={netns.path(space)} -- {cluster.bin}/kubectl "$@"\n'
     )
     cluster.kubectl.chmod(0o755)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from devcluster import shell
@@ -19,7 +21,6 @@ FOR_CLUSTER = {
     "iptables": "iptables",  # CNI's portmap plugin calls it
     "conntrack": "conntrack",
     "modprobe": "kmod",
-    "docker-registry": "docker-registry",
 }
 FOR_GO_BUILDS = {"gcc": "gcc", "pkg-config": "pkg-config", "/usr/include/seccomp.h": "libseccomp-dev"}
 FOR_IMAGES = {
@@ -58,3 +59,32 @@ def ensure(needed: Mapping[str, str], report: Reporter) -> None:
         except DevClusterError as error:
             hint = f"apt-get install {names}"
             raise DevClusterError(f"install {names}", error.why, log=log, hint=hint) from error
+
+
+def take_apart(wanted: Mapping[str, Sequence[str]], target: Path, report: Reporter) -> Path:
+    """A folder with these files of these packages, which are not installed: that would start their services.
+
+    What is in `target` already stays as it is.
+    """
+    if target.exists():
+        return target
+    names = " and ".join(wanted)
+    if not shell.has("apt-get"):
+        raise DevClusterError("packages", f"{names} (Debian's names) can't be had without apt-get")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    log = cache_home() / "log" / f"{target.name}.log"
+    with report.step(f"download Debian's {names}", about=20), tempfile.TemporaryDirectory() as scratch:
+        shell.logged("apt-get update", ["apt-get", "update", "-q"], log=log, timeout=300)
+        shell.logged("apt-get download", ["apt-get", "download", *wanted], log=log, cwd=Path(scratch))
+        part = Path(scratch) / "part"
+        part.mkdir()
+        for package, files in wanted.items():
+            archive = next(Path(scratch).glob(f"{package}_*.deb"))
+            shell.logged("dpkg-deb", ["dpkg-deb", "--extract", archive, Path(scratch) / package], log=log)
+            for file in files:
+                shutil.copy2(Path(scratch) / package / file, part)
+        whole = target.with_name(f"{target.name}.part")
+        shutil.rmtree(whole, ignore_errors=True)
+        shutil.move(part, whole)
+        whole.rename(target)
+    return target

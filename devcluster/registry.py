@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Final
 
-from devcluster import controlplane, netns, oci, processes
-from devcluster.layout import Layout
+from devcluster import controlplane, netns, oci, packages, processes
+from devcluster.layout import Layout, cache_home
+from devcluster.progress import Reporter
 from devcluster.spec import REGISTRY_PORT, ClusterSpec
 
-PROGRAM = "docker-registry"
+PROGRAM: Final = "docker-registry"
 
 
 def folder(layout: Layout) -> Path:
@@ -17,7 +20,16 @@ def folder(layout: Layout) -> Path:
     return layout.root / "registry"
 
 
-def start(layout: Layout, spec: ClusterSpec, store: oci.Store) -> processes.Program:
+def program(report: Reporter) -> Path:
+    """The machine's own, or Debian's, whose package would serve at *:5000 from its installation on."""
+    mine = shutil.which(PROGRAM)
+    if mine:
+        return Path(mine)
+    target = cache_home() / "bin" / "docker-registry-debian"
+    return packages.take_apart({PROGRAM: (f"usr/bin/{PROGRAM}",)}, target, report) / PROGRAM
+
+
+def start(layout: Layout, spec: ClusterSpec, store: oci.Store, binary: Path) -> processes.Program:
     """Serve the store's images, and whatever is pushed later, at `spec.registry`."""
     root = folder(layout)
     oci.export_to_registry(store, root)
@@ -29,8 +41,8 @@ def start(layout: Layout, spec: ClusterSpec, store: oci.Store) -> processes.Prog
         "http": {"addr": spec.registry},
     }
     config.write_text(json.dumps(settings, indent=1))
-    program = controlplane.program(layout, PROGRAM, [PROGRAM, "serve", config])
-    controlplane.launch(program)
+    server = controlplane.program(layout, PROGRAM, [binary, "serve", config])
+    controlplane.launch(server)
 
     def answers() -> str | None:
         host = spec.primary.control_plane()
@@ -40,5 +52,5 @@ def start(layout: Layout, spec: ClusterSpec, store: oci.Store) -> processes.Prog
             return str(error)
         return None
 
-    processes.wait(program, answers, timeout=30)
-    return program
+    processes.wait(server, answers, timeout=30)
+    return server

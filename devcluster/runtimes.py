@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Final
 
-from devcluster import binaries, layout, shell, tools, versions
+from devcluster import binaries, layout, packages, shell, tools, versions
 from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 
@@ -23,7 +21,9 @@ _FROM_DEBIAN: Final = {
 def folder(version: str, report: Reporter) -> Path:
     """A folder with this containerd, its shim and ctr; with `debian`, the release's own and its runc."""
     if version == DEBIAN:
-        return _debian(report)
+        # Not installed: this machine's own runtime, if any, is left alone.
+        target = layout.cache_home() / "bin" / f"containerd-{versions.DEBIAN}"
+        return packages.take_apart(_FROM_DEBIAN, target, report)
     found = binaries.resolve(tools.containerd(version), report)
     return found["containerd"].parent
 
@@ -35,24 +35,3 @@ def version_of(program: Path) -> tuple[int, int]:
     if found is None:
         raise DevClusterError(str(program), f"`--version` names no version: {said.strip()}")
     return int(found.group(1)), int(found.group(2))
-
-
-def _debian(report: Reporter) -> Path:
-    """The packages are taken apart, not installed: this machine's own runtime, if any, is left alone."""
-    target = layout.cache_home() / "bin" / f"containerd-{versions.DEBIAN}"
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    log = layout.cache_home() / "log" / "containerd-debian.log"
-    with report.step("download Debian's containerd", about=20), tempfile.TemporaryDirectory() as scratch:
-        shell.logged("apt-get update", ["apt-get", "update", "-q"], log=log, timeout=300)
-        shell.logged("apt-get download", ["apt-get", "download", *_FROM_DEBIAN], log=log, cwd=Path(scratch))
-        part = Path(scratch) / "part"
-        part.mkdir()
-        for package, programs in _FROM_DEBIAN.items():
-            archive = next(Path(scratch).glob(f"{package}_*.deb"))
-            shell.logged("dpkg-deb", ["dpkg-deb", "--extract", archive, Path(scratch) / package], log=log)
-            for program in programs:
-                shutil.copy2(Path(scratch) / package / program, part)
-        shutil.move(part, target)
-    return target

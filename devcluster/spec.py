@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -136,6 +137,11 @@ class ClusterSpec(msgspec.Struct, frozen=True):
         known = ", ".join(node.name for node in self.nodes)
         raise DevClusterError(f"node {name}", f"cluster {self.name} has no such node; it has {known or 'none'}")
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The nodes' names."""
+        return frozenset(node.name for node in self.nodes)
+
     def with_node(self, changed: NodeSpec) -> ClusterSpec:
         """The same cluster with this node added, or put in place of the one of its name."""
         nodes = [node for node in self.nodes if node.name != changed.name] + [changed]
@@ -183,6 +189,14 @@ def nodes_of(count: int, chosen: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
     nodes = {f"n{index}": NodeSpec(f"n{index}") for index in range(1, count + 1)}
     nodes.update({node.name: node for node in chosen})
     return tuple(sorted(nodes.values(), key=lambda node: node.index))
+
+
+def chosen(there: tuple[NodeSpec, ...], count: int | None, changed: Sequence[NodeSpec]) -> tuple[NodeSpec, ...]:
+    """The nodes there are, or the first `count`, new ones among them; the changed ones in place of those."""
+    if count is None:
+        return nodes_of(0, (*there, *changed))
+    kept = tuple(node for node in there if node.index <= count)
+    return nodes_of(count, (*kept, *changed))
 
 
 def check_name(name: str) -> str:

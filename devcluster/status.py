@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,12 @@ def show_logs(cluster: Layout, words: list[str], lines: int) -> None:
 
 def hints(cluster: Layout) -> str:
     """Shell lines with which a person goes on."""
-    space = cluster.netns(netns.CONTROL_PLANE)
+    entered = f"nsenter --net={netns.path(cluster.netns(netns.CONTROL_PLANE))}"
+    if os.environ.get("SUDO_USER"):
+        return (
+            f"alias kubectl='sudo {cluster.kubectl}'\n"
+            f"# any other program: sudo KUBECONFIG={cluster.admin} {entered} -- PROGRAM"
+        )
     return (
-        f"export KUBECONFIG={cluster.admin}\n"
-        f"alias kubectl={cluster.kubectl}\n"
-        f"# any other program: nsenter --net={netns.path(space)} -- PROGRAM"
+        f"export KUBECONFIG={cluster.admin}\nalias kubectl={cluster.kubectl}\n# any other program: {entered} -- PROGRAM"
     )

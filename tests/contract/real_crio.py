@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from typing import Final
 
-from devcluster import binaries, gobuild, oci, packages, shell, tools, versions
+from devcluster import binaries, gobuild, oci, packages, registry, shell, tools, versions
 from devcluster.progress import Reporter
 from tests.contract import real_containerd
 from tests.contract.real_containerd import BUSYBOX, IMAGE, link_binaries, run
 
-NEEDED: Final = {"conmon": "conmon", "docker-registry": "docker-registry", "gcc": "gcc"}
+NEEDED: Final = {"conmon": "conmon", "gcc": "gcc"}
 _PORT: Final = 5000
 _CONFIG: Final = """[crio]
 root = "{folder}/root"
@@ -92,7 +92,7 @@ class Crio:
         run("ip", "-n", self.name, "link", "set", "lo", "up")
         (folder / "mnt").touch()
         run("unshare", f"--mount={folder}/mnt", "--propagation", "shared", "true")
-        self._launch("registry", "docker-registry", "serve", f"{folder}/registry.yml")
+        self._launch("registry", str(registry.program(Reporter(quiet=True))), "serve", f"{folder}/registry.yml")
 
     def start(self) -> None:
         """Start it and wait until its socket is there."""

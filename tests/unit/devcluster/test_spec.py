@@ -49,6 +49,21 @@ def test_chosen_nodes_replace_the_default_ones_and_may_lie_beyond_them():
     assert [(node.name, spec.kind_of(node)) for node in nodes] == [("n1", "ours"), ("n2", "genuine"), ("n5", "bare")]
 
 
+@pytest.mark.parametrize(
+    ("count", "changed", "expected"),
+    [
+        pytest.param(None, [], ["n1=ours", "n2=genuine", "n5=bare"], id="nothing said: as it is"),
+        pytest.param(None, ["n2=ours", "n7"], ["n1=ours", "n2=ours", "n5=bare", "n7=ours"], id="one changed, one more"),
+        pytest.param(1, [], ["n1=ours"], id="fewer"),
+        pytest.param(3, [], ["n1=ours", "n2=genuine", "n3=ours"], id="so many"),
+    ],
+)
+def test_what_is_not_said_of_nodes_stays_as_it_is(count, changed, expected):
+    there = tuple(spec.parse_node(text) for text in ("n1", "n2=genuine", "n5=bare"))
+    nodes = spec.chosen(there, count, [spec.parse_node(text) for text in changed])
+    assert [f"{node.name}={spec.kind_of(node)}" for node in nodes] == expected
+
+
 @pytest.mark.parametrize("name", ["", "Dev", "1st", "a" * 16, "a_b", "a/b"])
 def test_names_that_no_namespace_may_have(name):
     with pytest.raises(DevClusterError, match="must be 1 to 15"):
