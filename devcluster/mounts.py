@@ -37,9 +37,8 @@ def path_of(layout: Layout, node: str) -> Path:
 def make(layout: Layout, node: str, programs: Iterable[Path]) -> Path:
     """The node's mount namespace; programs that lie under a folder it replaces stay visible at their paths."""
     file = path_of(layout, node)
-    if is_mounted(file):
+    if is_whole(file):
         return file
-    file.touch()
     root = layout.node(node).root
     root.mkdir(parents=True, exist_ok=True)
     script = _SETUP.format(folders=" ".join(OWN_FOLDERS))
@@ -56,6 +55,8 @@ def make(layout: Layout, node: str, programs: Iterable[Path]) -> Path:
         *hidden(programs),
     ]
     for attempt in range(_ATTEMPTS):
+        remove(layout, node)  # a half-made one: `unshare` binds the file before the script runs
+        file.touch()
         try:
             shell.run(f"mount namespace of {node}", command)
         except DevClusterError as error:
@@ -91,6 +92,14 @@ def make_base(layout: Layout) -> None:
 def is_mounted(path: Path) -> bool:
     """Whether something is mounted exactly here."""
     return any(line.split(" ", 5)[4] == str(path) for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def is_whole(file: Path) -> bool:
+    """Whether this file holds a mount namespace whose setup came to its end: sharing is the last it does."""
+    if not is_mounted(file):
+        return False
+    look = ["nsenter", f"--mount={file}", "--", "findmnt", "-no", "PROPAGATION", "-T", "/"]
+    return "shared" in shell.run(f"mount namespace of {file.name}", look)
 
 
 def remove(layout: Layout, node: str) -> None:

@@ -54,12 +54,13 @@ def is_member(member: str) -> bool:
 
 
 def make_base(layout: Layout, spec: ClusterSpec) -> None:
-    """The bridge and the control plane's namespace with its addresses; nothing if they are there."""
+    """The bridge and the control plane's namespace with its addresses. A half-made one is finished."""
     net = layout.netns(BRIDGE)
     if not path(net).exists():
         _add(net)
-        _sysctl(net, _BRIDGE_SYSCTLS)
-        _batch(net, ["link add br0 type bridge mcast_snooping 0", "link set br0 up"])
+    _sysctl(net, _BRIDGE_SYSCTLS)
+    made = [] if "br0" in _links(net) else ["link add br0 type bridge mcast_snooping 0"]
+    _batch(net, [*made, "link set br0 up"])
     addresses = [
         f"{plan.control_plane(index)}/{plan.host_bits}"
         for plan in spec.nets
