@@ -109,7 +109,9 @@ class Store:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = path.stat().st_size
-        shutil.move(path, self.blobs / digest)
+        part = self.blobs / f"{digest}.{os.getpid()}.part"
+        shutil.move(path, part)  # a copy if it comes from another disk
+        part.replace(self.blobs / digest)
         return Descriptor(media_type, f"sha256:{digest}", size)
 
     def add_layer(self, tree: Tree) -> Descriptor:
@@ -224,8 +226,10 @@ def _share(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+    except OSError:  # another disk
+        part = target.with_name(f"{target.name}.part")
+        shutil.copyfile(source, part)
+        part.replace(target)
 
 
 def _link(path: Path, digest: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from devcluster import files
 from devcluster.spec import DOMAIN, ClusterSpec
 
 _LIFETIME = datetime.timedelta(days=365)
@@ -44,31 +44,31 @@ def pair(folder: Path, name: str) -> Pair:
 
 def authority(folder: Path, name: str, common_name: str) -> Pair:
     """A certificate authority; made once."""
-    files = pair(folder, name)
-    if files.cert.exists():
-        return files
+    made = pair(folder, name)
+    if made.cert.exists():
+        return made
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _builder(Subject(common_name), key.public_key()).issuer_name(_name(Subject(common_name)))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_usage(authority=True), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    _write(files, builder.sign(key, hashes.SHA256()), key)
-    return files
+    _write(made, builder.sign(key, hashes.SHA256()), key)
+    return made
 
 
-def client(ca: Pair, files: Pair, subject: Subject) -> Pair:
+def client(ca: Pair, made: Pair, subject: Subject) -> Pair:
     """A client certificate of this authority; made once."""
-    return _issue(ca, files, subject, ())
+    return _issue(ca, made, subject, ())
 
 
-def serving(ca: Pair, files: Pair, subject: Subject, names: Iterable[str]) -> Pair:
+def serving(ca: Pair, made: Pair, subject: Subject, names: Iterable[str]) -> Pair:
     """A server certificate for these DNS names and addresses; made once."""
-    return _issue(ca, files, subject, tuple(names))
+    return _issue(ca, made, subject, tuple(names))
 
 
-def _issue(ca: Pair, files: Pair, subject: Subject, names: tuple[str, ...]) -> Pair:
-    if files.cert.exists():
-        return files
+def _issue(ca: Pair, made: Pair, subject: Subject, names: tuple[str, ...]) -> Pair:
+    if made.cert.exists():
+        return made
     issuer = x509.load_pem_x509_certificate(ca.cert.read_bytes())
     issuer_key = serialization.load_pem_private_key(ca.key.read_bytes(), None)
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
@@ -85,8 +85,8 @@ def _issue(ca: Pair, files: Pair, subject: Subject, names: tuple[str, ...]) -> P
         builder = builder.add_extension(
             x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False
         )
-    _write(files, builder.sign(issuer_key, hashes.SHA256()), key)
-    return files
+    _write(made, builder.sign(issuer_key, hashes.SHA256()), key)
+    return made
 
 
 def token_keys(folder: Path) -> tuple[Path, Path]:
@@ -94,9 +94,9 @@ def token_keys(folder: Path) -> tuple[Path, Path]:
     private, public = folder / "sa.key", folder / "sa.pub"
     if not public.exists():
         key = rsa.generate_private_key(65537, 2048)
-        _private(private, _key_pem(key))
+        files.write(private, _key_pem(key), mode=0o600)
         form = serialization.PublicFormat.SubjectPublicKeyInfo
-        public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
+        files.write(public, key.public_key().public_bytes(serialization.Encoding.PEM, form))
     return private, public
 
 
@@ -148,18 +148,11 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def _write(files: Pair, cert: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-    files.cert.parent.mkdir(parents=True, exist_ok=True)
-    _private(files.key, _key_pem(key))
-    files.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))  # last: its presence means the pair is whole
+def _write(made: Pair, cert: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    files.write(made.key, _key_pem(key), mode=0o600)
+    files.write(made.cert, cert.public_bytes(serialization.Encoding.PEM))  # last: its presence means the pair is whole
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     form = serialization.PrivateFormat.TraditionalOpenSSL
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-
-
-def _private(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
