@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from devcluster import gobuild, layout, packages, releases
+from devcluster import files, gobuild, layout, packages, releases
 from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 from devcluster.tools import Tool
@@ -30,6 +30,17 @@ def user_folders(given: str = "") -> list[Path]:
 def resolve(wanted: Iterable[Tool], report: Reporter, *, given: str = "") -> dict[str, Path]:
     """Every wanted binary by name, fetched or built if need be."""
     folders = user_folders(given)
+    found, missing = _look(wanted, folders)
+    if missing:
+        lock = layout.cache_home() / "binaries.lock"
+        with files.alone(lock, lambda: report.say("another devcluster fetches binaries: waiting for it")):
+            others, missing = _look(missing, folders)
+            found |= others | _obtain(missing, report)
+    return found
+
+
+def _look(wanted: Iterable[Tool], folders: list[Path]) -> tuple[dict[str, Path], list[Tool]]:
+    """Those that are in the user's folders or in the cache, and the rest."""
     found: dict[str, Path] = {}
     missing: list[Tool] = []
     for tool in wanted:
@@ -39,9 +50,7 @@ def resolve(wanted: Iterable[Tool], report: Reporter, *, given: str = "") -> dic
             missing.append(tool)
         else:
             found[tool.name] = path
-    if missing:
-        found |= _obtain(missing, report)
-    return found
+    return found, missing
 
 
 def _obtain(missing: list[Tool], report: Reporter) -> dict[str, Path]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -19,3 +22,16 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o644) -> bool:
         file.write(data)
     part.replace(path)
     return True
+
+
+@contextmanager
+def alone(lock: Path, waits: Callable[[], None]) -> Iterator[None]:
+    """Hold this lock; `waits` is called first if another process has it. It is not to be taken again inside."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from devcluster import binaries, gobuild, layout, oci, packages, pull, recipes, releases, shell, tools, versions
+from devcluster import binaries, files, gobuild, layout, oci, packages, pull, recipes, releases, shell, tools, versions
 from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 
@@ -48,12 +48,24 @@ def obtain(report: Reporter, *, given: str = "") -> oci.Store:
 
     Images from the user's registry are kept apart from the others; one that it lacks is an error, as it was asked for.
     """
-    mine, store = pull.configured(), current()
-    if all(name in store.images() for name in recipes.names()):
-        return store
+    store = current()
+    if not _is_full(store):
+        lock = layout.cache_home() / "images.lock"
+        with files.alone(lock, lambda: report.say("another devcluster makes the images: waiting for it")):
+            if not _is_full(store):
+                _fill(store, report, given)
+    return store
+
+
+def _is_full(store: oci.Store) -> bool:
+    return store.images().keys() >= set(recipes.names())
+
+
+def _fill(store: oci.Store, report: Reporter, given: str) -> None:
+    mine = pull.configured()
     if mine:
         _pull(pull.Registry(mine), store, report)
-        return store
+        return
     site = releases.Site()
     if releases.reachable(site, f"{_OFFICIAL}/"):
         try:
@@ -61,7 +73,7 @@ def obtain(report: Reporter, *, given: str = "") -> oci.Store:
         except pull.PullError as error:
             report.say(f"{error}; building the images instead")
         else:
-            return store
+            return
     else:
         report.say(f"{_OFFICIAL} can't be reached: the images are built instead")
     packages.ensure(packages.FOR_IMAGES, report)
@@ -70,7 +82,6 @@ def obtain(report: Reporter, *, given: str = "") -> oci.Store:
     base = debian_root(report, recipes.DEBIAN_PACKAGES)
     with report.step("build the images", about=15):
         _build(store, found, base)
-    return store
 
 
 def _build(store: oci.Store, found: dict[str, Path], base: Path) -> None:
