@@ -7,7 +7,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from devcluster import binaries, cluster, images, layout, netns, recipes, runtimes, spec, state, status, tools, versions
+from devcluster import (
+    binaries,
+    cluster,
+    failures,
+    images,
+    kube,
+    layout,
+    netns,
+    recipes,
+    runtimes,
+    spec,
+    state,
+    status,
+    tools,
+    versions,
+)
 from devcluster.errors import DevClusterError
 from devcluster.progress import Reporter
 
@@ -21,9 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         spec.check_name(options.name)
         return int(options.run(options, report) or 0)
-    except DevClusterError as error:
-        report.console.print(error.report(), style="red", markup=False, soft_wrap=True)
-        for note in getattr(error, "__notes__", ()):
+    except (DevClusterError, OSError, kube.ApiError) as error:
+        failure = failures.of(f"{options.command} {options.action}".strip(), error)
+        report.console.print(failure.report(), style="red", markup=False, soft_wrap=True)
+        for note in getattr(failure, "__notes__", ()):
             report.console.print(f"also: {note}", style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
@@ -49,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         "--name", default=os.environ.get("DEVCLUSTER", "dev"), help="which cluster (default: %(default)s)"
     )
     parser.add_argument("--quiet", action="store_true", help="say nothing of progress")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    parser.set_defaults(action="")
+    commands = parser.add_subparsers(required=True, metavar="command", dest="command")
 
     up = commands.add_parser("up", help="bring the cluster up, or make it be as said here")
     up.add_argument("--nodes", type=int, help="how many nodes (default: those there are, or 2)")
@@ -99,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     logs.set_defaults(run=_logs)
 
     node = commands.add_parser("node", help="add, remove, or restart the agents of one node")
-    actions = node.add_subparsers(required=True, metavar="action")
+    actions = node.add_subparsers(required=True, metavar="action", dest="action")
     add = actions.add_parser("add", help="add a node, or change its agents: n3, n2=genuine")
     add.add_argument("node", type=spec.parse_node)
     add.set_defaults(run=_node_add)

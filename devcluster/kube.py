@@ -17,6 +17,7 @@ from typing import Any
 from devcluster import files, netns
 from devcluster.errors import DevClusterError
 from devcluster.pki import Pair
+from devcluster.spec import url_host
 
 Object = dict[str, Any]
 _FIELD_MANAGER = "devcluster"
@@ -53,6 +54,10 @@ class ApiError(Exception):
         self.status = status
 
 
+class UnreachableError(OSError):
+    """The API server did not answer; says at which address."""
+
+
 class _Connection(http.client.HTTPSConnection):
     """HTTPS whose socket is made inside a network namespace."""
 
@@ -69,7 +74,7 @@ class _Connection(http.client.HTTPSConnection):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One API server as one user. `OSError` if it can't be reached, `ApiError` if it refuses."""
+    """One API server as one user. `UnreachableError`, an OSError, if it can't be reached; `ApiError` if it refuses."""
 
     namespace: str
     host: str
@@ -90,6 +95,8 @@ class Client:
             )
             answer = connection.getresponse()
             data = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(f"https://{url_host(self.host)}:{self.port}: {error}") from error
         finally:
             connection.close()
         if answer.status >= 300:
@@ -133,7 +140,7 @@ class Client:
         """None if the API server says it is ready, else why not: the shape `processes.wait` asks."""
         try:
             self.request("GET", "/readyz")
-        except (OSError, http.client.HTTPException, ApiError) as error:
+        except (OSError, ApiError) as error:
             return str(error)
         return None
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from devcluster import oci
+from devcluster import failures, oci
 from devcluster.errors import DevClusterError
 
 _INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -73,6 +73,8 @@ class Registry:
                 raise DevClusterError(name, f"{self.base} sent a blob that is not {digest}: it is not used")
             part.replace(target)
         except (OSError, http.client.HTTPException) as error:
+            if failures.no_room(error):
+                raise failures.full_disk(name, str(part)) from error
             raise PullError(name, f"{self.base}: {error}") from error
         finally:
             part.unlink(missing_ok=True)

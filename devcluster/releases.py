@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from devcluster import failures
 from devcluster.errors import DevClusterError
 from devcluster.tools import Release, Tool
 
@@ -138,6 +139,8 @@ def _download(site: Site, location: str, target: Path, expected: str, seen: Call
         raise
     except (OSError, http.client.HTTPException) as error:
         target.unlink(missing_ok=True)
+        if failures.no_room(error):
+            raise failures.full_disk(target.name, str(target)) from error
         raise UnreachableError(target.name, f"{url}: {error}") from error
     if digest.hexdigest() != expected:
         target.unlink(missing_ok=True)

@@ -1,10 +1,13 @@
 """What a person types, and what is told in answer."""
 
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from devcluster import cli, layout, packages, registry, shell, status
+from devcluster import cli, kube, layout, netns, packages, pki, registry, shell, status
 from devcluster.progress import Reporter
 
 
@@ -63,3 +66,50 @@ def test_a_package_is_taken_apart_not_installed(monkeypatch: pytest.MonkeyPatch,
     asked.clear()
     assert registry.program(Reporter(quiet=True)) == found
     assert asked == [], "it is there already"
+
+
+def refused(*_: object) -> None:
+    raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+
+
+def no_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netns, "connect", refused)
+    authority = pki.authority(layout.state_home(), "ca", "kubernetes")
+    kube.Client("dev-cp", "198.18.0.2", 6443, authority.cert, authority).delete("/api/v1/nodes/n1")
+
+
+def full_disk(_: pytest.MonkeyPatch) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/x")
+
+
+def forbidden(_: pytest.MonkeyPatch) -> None:
+    error = kube.ApiError(403, "not you")
+    error.add_note("n2: nor there")
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        pytest.param(
+            no_api_server,
+            ["the API server can't be reached: https://198.18.0.2:6443: [Errno 111]", "`make status`"],
+            id="no API server",
+        ),
+        pytest.param(full_disk, ["the disk is full", "/var/x", "df -h"], id="a full disk"),
+        pytest.param(forbidden, ["refused it: 403: not you", "also: n2: nor there"], id="a refusal"),
+    ],
+)
+def test_what_no_step_foresaw_is_told_without_a_traceback(
+    happens: Callable[[pytest.MonkeyPatch], None],
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DEVCLUSTER_STATE", str(tmp_path))
+    monkeypatch.setattr(cli.cluster, "remove_node", lambda *_: happens(monkeypatch))
+    assert cli.main(["node", "remove", "n1"]) == 1
+    told = capsys.readouterr().err
+    for part in ("node remove failed: ", "what to do: ", *said):
+        assert part in told

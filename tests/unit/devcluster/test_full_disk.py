@@ -2,13 +2,18 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
+import http.server
 import os
 import resource
+import threading
+from pathlib import Path
 
 import pytest
 
-from devcluster import oci, pki
+from devcluster import oci, pki, pull, releases, tools
+from devcluster.errors import DevClusterError
 from devcluster.oci import Store, Tree
 
 
@@ -58,3 +63,56 @@ def test_a_blob_that_was_cut_off_on_its_way_into_the_store_is_not_there(tmp_path
     assert [path for path in store.blobs.iterdir() if not path.name.endswith(".part")] == []
     added = store.add_file(tmp_path / "layer.tar", oci.LAYER)
     assert store.blob(added.digest).stat().st_size == 20_000
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A server of the files below a folder, and that folder."""
+    (tmp_path / "site").mkdir()
+    serve = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "site")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", tmp_path / "site"
+        server.shutdown()
+        thread.join()
+
+
+def full_when_written(monkeypatch, suffix):
+    """Files so named go to /dev/full, where every write fails with ENOSPC."""
+    genuine = Path.open
+
+    def open_(path, mode="r", **kwargs):
+        return genuine(Path("/dev/full") if path.name.endswith(suffix) and "w" in mode else path, mode, **kwargs)
+
+    monkeypatch.setattr(Path, "open", open_)
+
+
+def test_a_download_for_which_there_is_no_room_is_not_built_instead(site, tmp_path, monkeypatch):
+    url, folder = site
+    tool = tools.BY_NAME["kubectl"]
+    for path, data in ((tool.release.path, b"k"), (tool.release.checksums, hashlib.sha256(b"k").hexdigest().encode())):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    full_when_written(monkeypatch, ".part")
+    with pytest.raises(DevClusterError, match=r"the disk is full: no room for .*/kubectl\.part") as caught:
+        releases.fetch(releases.Site(f"{url}/{{host}}/{{path}}"), tool, tmp_path / "bin" / "kubectl")
+    assert not isinstance(caught.value, releases.UnreachableError)
+    assert "df -h" in caught.value.hint
+
+
+def test_a_pulled_image_for_which_there_is_no_room_is_not_built_instead(site, tmp_path, monkeypatch):
+    url, folder = site
+    digest = f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
+    image = folder / "v2" / "a"
+    for path, data in (
+        ("manifests/1", f'{{"config": {{"digest": "{digest}"}}, "layers": []}}'.encode()),
+        (f"blobs/{digest}", b"{}"),
+    ):
+        (image / path).parent.mkdir(parents=True, exist_ok=True)
+        (image / path).write_bytes(data)
+    store = Store(tmp_path / "store")
+    full_when_written(monkeypatch, ".part")
+    with pytest.raises(DevClusterError, match="the disk is full: no room for ") as caught:
+        pull.Registry(url).pull("h/a:1", store)
+    assert not isinstance(caught.value, pull.PullError)
