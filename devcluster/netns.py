@@ -60,7 +60,7 @@ def make_base(layout: Layout, spec: ClusterSpec) -> None:
         _add(net)
     _sysctl(net, _BRIDGE_SYSCTLS)
     made = [] if "br0" in _links(net) else ["link add br0 type bridge mcast_snooping 0"]
-    _batch(net, [*made, "link set br0 up"])
+    _batch(net, [*made, "link set lo up", "link set br0 up"])
     addresses = [
         f"{plan.control_plane(index)}/{plan.host_bits}"
         for plan in spec.nets
@@ -79,17 +79,24 @@ def make_node(layout: Layout, spec: ClusterSpec, node: NodeSpec) -> None:
 
 def _add(namespace: str) -> None:
     shell.run(f"network namespace {namespace}", ["ip", "netns", "add", namespace])
-    _batch(namespace, ["link set lo up"])
 
 
 def _attach(layout: Layout, spec: ClusterSpec, member: str, addresses: Iterable[str]) -> None:
-    """A namespace with eth0 on the bridge. A half-made one is finished: eth0 is only named when all is done."""
+    """A namespace with eth0 on the bridge. A half-made one is finished: eth0 is named when it has its addresses."""
     namespace, net = layout.netns(member), layout.netns(BRIDGE)
     if not path(namespace).exists():
         _add(namespace)
     _sysctl(namespace, _MEMBER_SYSCTLS)
-    if "eth0" in _links(namespace):
-        return
+    if "eth0" not in _links(namespace):
+        _plug_in(namespace, net, member, addresses)
+    _batch(
+        namespace,
+        ["link set lo up", "link set eth0 up"]
+        + [f"route replace default via {plan.gateway} dev eth0 onlink" for plan in spec.nets],
+    )
+
+
+def _plug_in(namespace: str, net: str, member: str, addresses: Iterable[str]) -> None:
     if f"v-{member}" in _links(net):
         _batch(net, [f"link del v-{member}"])
     _batch(
@@ -98,8 +105,7 @@ def _attach(layout: Layout, spec: ClusterSpec, member: str, addresses: Iterable[
     _batch(
         namespace,
         [f"addr add {address} dev made{' nodad' if ':' in address else ''}" for address in addresses]
-        + ["link set made name eth0", "link set eth0 up"]
-        + [f"route add default via {plan.gateway} dev eth0 onlink" for plan in spec.nets],
+        + ["link set made name eth0"],
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from devcluster import layout, mounts, netns, shell
 from devcluster.errors import DevClusterError
-from devcluster.spec import ClusterSpec
+from devcluster.spec import ClusterSpec, NodeSpec
 
 
 class Machine:
@@ -67,6 +67,17 @@ def test_the_bridge_is_asked_for_not_its_namespace(machine, cluster, links, made
     netns.make_base(cluster, ClusterSpec())
     assert any("link add br0" in said for said in machine.ran) is made
     assert any("link set br0 up" in said for said in machine.ran)
+
+
+def test_a_node_killed_before_its_links_were_up_has_them_up(machine, cluster):
+    netns.path("dev-n1").touch()
+    machine.links = {"dev-net": {"lo", "br0", "v-n1"}, "dev-n1": {"lo", "eth0"}}
+    netns.make_node(cluster, ClusterSpec(), NodeSpec("n1"))
+    said = "\n".join(machine.ran)
+    assert "link set lo up" in said
+    assert "link set eth0 up" in said
+    assert "route replace default" in said
+    assert "link del" not in said
 
 
 @pytest.mark.parametrize(
