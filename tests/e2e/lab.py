@@ -81,13 +81,16 @@ class Leftovers:
 
 
 def aborted_starts(node: Node) -> frozenset[str]:
-    """Containers whose start containerd gave up half-way, as the kubelet that had asked for it was killed.
+    """Containers and sandboxes whose start containerd gave up half-way, as the kubelet that had asked was killed.
 
     containerd 2.4 then leaves a task that no CRI call can remove ("cannot delete running task") and the container has
-    to be made anew, counted as a restart: so it does to a genuine kubelet that is killed in the same moment.
+    to be made anew, counted as a restart: so it does to a genuine kubelet that is killed in the same moment. Of a
+    sandbox it says so itself, and does not list it until it is restarted.
     """
     text = node.log("containerd").read_text(errors="replace")
-    return frozenset(re.findall(r'StartContainer for \\"([0-9a-f]{64})\\" failed".*context canceled', text))
+    started = re.findall(r'StartContainer for \\"([0-9a-f]{64})\\" failed".*context canceled', text)
+    sandboxes = re.findall(r'cleaning up failed sandbox \\"([0-9a-f]{64})\\".*cannot delete running task', text)
+    return frozenset(started) | frozenset(sandboxes)
 
 
 def leftovers(node: Node) -> Leftovers:
