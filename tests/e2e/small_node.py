@@ -1,6 +1,8 @@
 """A node so small and strict that what a large one does once a week happens on it within seconds."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,22 @@ def shrink(node: Node) -> None:
         f"cp -a {root}.large/. {root}",
     )
     node.start("kubelet")
+
+
+@contextlib.contextmanager
+def images_at_their_limit(node: Node) -> Iterator[None]:
+    """The disk of images, which is the machine's own and not to be filled, counts as full in this block."""
+    path = layout.KUBELET_CONFIG  # it lies on the node's own disk, which is seen from inside alone
+    settings = json.loads(node.exec("cat", path))
+    settings["evictionHard"]["imagefs.available"] = "99%"
+    node.exec("cp", path, f"{path}.whole")
+    try:
+        node.exec("sh", "-ec", f"echo '{json.dumps(settings)}' > {path}")
+        node.restart("kubelet")
+        yield
+    finally:
+        node.exec("mv", f"{path}.whole", path)
+        node.restart("kubelet")
 
 
 def private_registry(node: Node) -> str:

@@ -132,19 +132,21 @@ def test_pods_that_use_too_much_memory_together_lose_the_greediest(pods: Kube, c
     k.wait_for(lambda: condition(cluster, "MemoryPressure") == "False", "the pressure to be over", seconds=60)
 
 
-def test_a_full_disk_costs_unused_images_first_and_then_a_pod(pods: Kube, cluster: Kube, spare: Node) -> None:
+def passed_by(pods: Kube, spare: Node) -> str:
+    """An image on the node that no Pod uses any more, and that the kubelet has seen: it looks when it starts."""
     image = "registry.k8s.io/e2e-test-images/nonewprivs:1.4"
     pods.apply(here("passing", k.container("c", "sleep", "3600", image=image)))
     pods.wait_ready("passing")
-    # A kubelet looks at its images when it starts and every five minutes; one it has not seen before may stay.
     spare.restart("kubelet")
     pods.delete("pod", "passing")
-    assert image in spare.ctr("images", "list", "-q").split()
+    return image
+
+
+def test_a_full_disk_of_the_kubelet_costs_a_pod_and_no_image(pods: Kube, cluster: Kube, spare: Node) -> None:
+    image = passed_by(pods, spare)
     pods.apply(filling("writer", small_node.DISK_MIB - small_node.FULL_MIB + 30))
     evicted(pods, "writer", "ephemeral-storage")
-    left = spare.ctr("images", "list", "-q").split()
-    assert k.PAUSE in left, "the pinned image of sandboxes is in use for ever"
-    assert image not in left
+    assert image in spare.ctr("images", "list", "-q").split(), "images have another disk"
     k.wait_for(lambda: condition(cluster, "DiskPressure") == "False", "the pressure to be over", seconds=60)
 
 
@@ -190,3 +192,13 @@ def test_rotated_logs_lose_no_line_and_are_read_as_one(pods: Kube, spare: Node) 
     assert numbers == list(range(LINES))
     told = [int(line.split()[0]) for line in pods.run("logs", "talking").splitlines() if line != "done"]
     assert told == list(range(LINES))
+
+
+def test_a_full_disk_of_images_costs_those_that_nobody_uses(pods: Kube, cluster: Kube, spare: Node) -> None:
+    image = passed_by(pods, spare)
+    with small_node.images_at_their_limit(spare):
+        k.wait_for(lambda: condition(cluster, "DiskPressure") == "True", "the node to be short of disk", seconds=60)
+        k.wait_for(lambda: image not in spare.ctr("images", "list", "-q").split(), "the image to go", seconds=60)
+        left = spare.ctr("images", "list", "-q").split()
+        assert k.PAUSE in left, "the pinned image of sandboxes is in use for ever"
+    k.wait_for(lambda: condition(cluster, "DiskPressure") == "False", "the pressure to be over", seconds=60)

@@ -10,6 +10,15 @@ from devcluster import cluster, processes
 from devcluster.errors import DevClusterError
 
 
+@pytest.fixture
+def interrupts():
+    """As in a shell's foreground: who is started in the background may have been told to ignore them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_is_told_only_when_no_step_works_on():
     ended = []
 
