@@ -173,7 +173,7 @@ PYTEST ?=
 
 .PHONY: vm
 vm: ARGS :=
-vm: deb ## A QEMU guest with cgroup v2, the systemd driver, AppArmor, huge pages, NFS, swap and process ids: kubeadm join to reboot (root, 20 min)
+vm: deb ## A QEMU guest with cgroup v2, the systemd driver, AppArmor, huge pages, NFS, swap and process ids: kubeadm join to reboot (root, 10 min)
 	@$(VENV)/bin/pytest -v -x -s tests/vm/test_guest.py tests/vm/test_kernel.py $(PYTEST)
 
 .PHONY: e2e-kind
