@@ -52,14 +52,15 @@ class Tables:
         finally:
             self._socket.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP)
 
-    def listens_again(self, *, missed: bool) -> None:
+    def listens_again(self, *, missed: bool, gone: bool) -> None:
         """After `deaf`: whether somebody may have changed a table meanwhile, ours or another.
 
-        If so, ours counts as changed: at once the first time, ever later where somebody changes others all the time.
+        If so, ours counts as changed: at once if it is `gone` and the first time, ever later where somebody changes
+        others all the time.
         """
         self._missed = self._missed + 1 if missed else 0
         if missed:
-            delay = _AGAIN.delay(self._missed - 1) if self._missed > 1 else 0.0
+            delay = _AGAIN.delay(self._missed - 1) if self._missed > 1 and not gone else 0.0
             log.info("somebody changed a table while %s was written: that is done again in %.0f s", rs.TABLE, delay)
             asyncio.get_running_loop().call_later(delay, self._tell)
 

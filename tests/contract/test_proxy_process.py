@@ -37,12 +37,16 @@ def made() -> Iterator[Ground]:
         yield it
 
 
+def _last_words(made: Ground) -> str:
+    return f"pyproxy's last words:\n{made.log.read_text()[-4000:]}"
+
+
 def test_faults_by_a_seed_refuse_nobody_and_leave_the_apis_truth(made: Ground) -> None:
     """Each fault once or twice, but for the API server's restart, which takes as long as all the others."""
     seed = random.randrange(1 << 32)
     chosen = tuple(fault for fault in faults.ALL if fault is not faults.restart_api_server)
     verdict = play.run(made, seed=seed, seconds=15, baseline=3, chosen=chosen)
-    assert verdict.good, "\n".join([*verdict.lines(), made.log.read_text()[-4000:]])
+    assert verdict.good, "\n".join([*verdict.lines(), _last_words(made)])
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_faults_by_a_seed_refuse_nobody_and_leave_the_apis_truth(made: Ground) -
 )
 def test_what_others_do_to_the_table_is_healed(made: Ground, edit: tuple[str, ...]) -> None:
     subprocess.run(["nft", *edit], check=True)
-    assert made.converged(10) == ""
+    assert made.converged(10) == "", _last_words(made)
 
 
 def test_what_others_do_while_the_table_is_written_anew_is_healed_too(made: Ground) -> None:
@@ -69,18 +73,18 @@ def test_what_others_do_while_the_table_is_written_anew_is_healed_too(made: Grou
             for _ in range(30):
                 print("flush ruleset", file=nft.stdin, flush=True)
                 time.sleep(random.uniform(0, 0.04))  # it is others who keep the time
-        assert made.converged(10) == ""
+        assert made.converged(10) == "", _last_words(made)
 
 
 def test_buffers_made_too_small_cost_one_rewrite_and_not_one_for_each_change(made: Ground) -> None:
     faults.small_buffers(made, random.Random(1))
-    assert made.converged(10) == ""
+    assert made.converged(10) == "", _last_words(made)
     rewritten = _rewritten(made)
     assert rewritten
     chance = random.Random(2)
     for _ in range(30):
         made.change(chance)
-    assert made.converged(10) == ""
+    assert made.converged(10) == "", _last_words(made)
     # One more is in order: what mended the last edit may have been written before that edit's notice was read.
     assert _rewritten(made) <= rewritten + 1
 

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
+from pyproxy import errors
 from pyproxy.act.nftables import writer
 from pyproxy.model.address import Family
 from pyproxy.model.transaction import Transaction
@@ -26,8 +27,8 @@ class Monitor(Protocol):
         """Hear nothing while the block runs."""
         ...
 
-    def listens_again(self, *, missed: bool) -> None:
-        """After such a block: whether somebody may have done something in it."""
+    def listens_again(self, *, missed: bool, gone: bool) -> None:
+        """After such a block: whether somebody may have done something in it, and whether a table of ours is gone."""
         ...
 
 
@@ -37,6 +38,7 @@ class Unheard:
     def __init__(self, kernel: Kernel, monitor: Monitor) -> None:
         self._kernel = kernel
         self._monitor = monitor
+        self._written: set[Family] = set()
 
     def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
         """As the kernel's own."""
@@ -46,8 +48,10 @@ class Unheard:
         with self._monitor.deaf():
             before = self._generation()
             self._kernel.apply(transaction, from_nothing=from_nothing)
+        self._written.add(transaction.family)
         # Whoever waited for our change to be made got his turn right after it, before we could listen again.
-        self._monitor.listens_again(missed=before is None or self._generation() != before % _LAST_GENERATION + 1)
+        missed = before is None or self._generation() != before % _LAST_GENERATION + 1
+        self._monitor.listens_again(missed=missed, gone=missed and self._is_gone())
 
     def chain_names(self, family: Family) -> set[str]:
         """As the kernel's own."""
@@ -56,6 +60,12 @@ class Unheard:
     def forget_clients(self, change: Transaction) -> None:
         """As the kernel's own."""
         self._kernel.forget_clients(change)
+
+    def _is_gone(self) -> bool:
+        try:
+            return not all(map(self._kernel.chain_names, self._written))
+        except (errors.RulesetError, OSError):
+            return True
 
     def _generation(self) -> int | None:
         try:

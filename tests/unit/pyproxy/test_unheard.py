@@ -1,5 +1,6 @@
 """Large writes are made while nobody listens, and what somebody else does in that time is not lost."""
 
+import asyncio
 import contextlib
 import errno
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pyproxy.errors import RulesetError
 from pyproxy.model.address import Family
 from pyproxy.model.ruleset import Set
 from pyproxy.model.transaction import Transaction
+from pyproxy.observe.tables import Tables
 
 SMALL = Transaction(Family.IPV4, added={Set.CLUSTER_IPS: {b"1": None}})
 WHOLE = Transaction(Family.IPV4, fresh=True)
@@ -24,6 +26,7 @@ class Kernel:
         self._generation = generation
         self._others = others
         self.refuses = self.loses = False
+        self.chains: dict[Family, set[str]] = {family: {"services"} for family in Family}
         self.heard: list[bool] = []
 
     def apply(self, transaction: Transaction, *, from_nothing: bool = False) -> None:
@@ -39,7 +42,7 @@ class Kernel:
         return self._generation
 
     def chain_names(self, family: Family) -> set[str]:
-        return set()
+        return self.chains[family]
 
     def forget_clients(self, change: Transaction) -> None:
         return
@@ -49,6 +52,7 @@ class Monitor:
     def __init__(self) -> None:
         self.listens = True
         self.told: list[bool] = []
+        self.gone: list[bool] = []
 
     @contextlib.contextmanager
     def deaf(self) -> Iterator[None]:
@@ -58,9 +62,10 @@ class Monitor:
         finally:
             self.listens = True
 
-    def listens_again(self, *, missed: bool) -> None:
+    def listens_again(self, *, missed: bool, gone: bool) -> None:
         assert self.listens
         self.told.append(missed)
+        self.gone.append(gone)
 
 
 def test_a_small_change_is_heard_and_asks_for_nothing_more() -> None:
@@ -100,3 +105,29 @@ def test_a_change_that_the_kernel_refuses_leaves_the_monitor_listening() -> None
     with pytest.raises(RulesetError):
         Unheard(kernel, monitor).apply(WHOLE)
     assert (monitor.listens, monitor.told) == (True, [])
+
+
+def test_a_table_that_is_gone_is_told_of_whichever_family_was_written() -> None:
+    monitor = Monitor()
+    kernel = Kernel(monitor, others=1)
+    unheard = Unheard(kernel, monitor)
+    unheard.apply(WHOLE)
+    kernel.chains[Family.IPV6].clear()
+    unheard.apply(WHOLE)
+    kernel.chains[Family.IPV4].clear()
+    unheard.apply(Transaction(Family.IPV6, fresh=True))
+    assert monitor.told == [True, True, True]
+    assert monitor.gone == [False, False, True], "of IPv6 nothing was written before"
+
+
+async def test_what_is_gone_is_not_waited_with_however_often_somebody_was_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delays: list[float] = []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda delay, *_: delays.append(delay))
+    tables = Tables(own_port=0)
+    for gone in (False, False, False, True, False):
+        tables.listens_again(missed=True, gone=gone)
+    tables._socket.close()
+    assert delays == [0, 1, 2, 0, 8]
