@@ -49,13 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     """What comes after `kubectl` is kubectl's, options too: argparse would take those that come first for its own."""
-    before, word, after = list(arguments), [], []
-    if "kubectl" in arguments:
-        at = arguments.index("kubectl")
-        before, word, after = before[:at], ["kubectl"], before[at + 1 :]
-    options = _parser().parse_args([*before, *word])
-    if word:
-        options.arguments = after[1:] if after[:1] == ["--"] else after
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-"):
+        at += 2 if arguments[at] == "--name" else 1
+    end = at + 1 if arguments[at : at + 1] == ["kubectl"] else len(arguments)
+    options = _parser().parse_args(arguments[:end])
+    if end < len(arguments):
+        options.arguments = list(arguments[end:])
     return options
 
 
@@ -185,7 +185,7 @@ def _status(options: argparse.Namespace, report: Reporter) -> int:
 def _kubectl(options: argparse.Namespace, report: Reporter) -> None:
     files = layout.of(options.name)
     state.need(files)
-    _become([str(files.kubectl), *options.arguments])
+    _become([str(files.kubectl), *_given(options)])
 
 
 def _run(options: argparse.Namespace, report: Reporter) -> None:
@@ -218,8 +218,12 @@ def _exec(options: argparse.Namespace, report: Reporter) -> None:
 
 
 def _command(options: argparse.Namespace) -> list[str]:
-    given = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
-    return given or [os.environ.get("SHELL", "/bin/sh")]
+    return _given(options) or [os.environ.get("SHELL", "/bin/sh")]
+
+
+def _given(options: argparse.Namespace) -> list[str]:
+    given: list[str] = options.arguments
+    return given[1:] if given[:1] == ["--"] else given
 
 
 def _logs(options: argparse.Namespace, report: Reporter) -> None:

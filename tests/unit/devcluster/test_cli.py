@@ -31,6 +31,19 @@ def test_what_comes_after_kubectl_is_kubectls(
 
 
 @pytest.mark.parametrize(
+    "typed",
+    [
+        pytest.param(["run", "--", "kubectl", "get", "pods"], id="in the control plane's network"),
+        pytest.param(["--name", "kubectl", "run", "--", "kubectl", "get", "pods"], id="of a cluster of that name"),
+        pytest.param(["--quiet", "exec", "n1", "--", "kubectl", "get", "pods"], id="on a node"),
+    ],
+)
+def test_a_program_of_that_name_is_a_program(typed: list[str]) -> None:
+    options = cli._options(typed)
+    assert cli._command(options) == ["kubectl", "get", "pods"]
+
+
+@pytest.mark.parametrize(
     ("user", "alias"),
     [
         pytest.param("", "alias kubectl=/x/kubectl", id="root"),
