@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from devcluster import shell
+from devcluster import files, shell
 from devcluster.errors import DevClusterError
 from devcluster.layout import cache_home
 from devcluster.progress import Reporter
@@ -66,25 +66,29 @@ def take_apart(wanted: Mapping[str, Sequence[str]], target: Path, report: Report
 
     What is in `target` already stays as it is.
     """
-    if target.exists():
-        return target
+    names = " and ".join(wanted)
+    if not target.exists():
+        lock = cache_home() / f"{target.name}.lock"
+        with files.alone(lock, lambda: report.say(f"another devcluster downloads {names}: waiting for it")):
+            if not target.exists():
+                _download(wanted, target, report)
+    return target
+
+
+def _download(wanted: Mapping[str, Sequence[str]], target: Path, report: Reporter) -> None:
     names = " and ".join(wanted)
     if not shell.has("apt-get"):
         raise DevClusterError("packages", f"{names} (Debian's names) can't be had without apt-get")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     log = cache_home() / "log" / f"{target.name}.log"
     with report.step(f"download Debian's {names}", about=20), tempfile.TemporaryDirectory() as scratch:
         shell.logged("apt-get update", ["apt-get", "update", "-q"], log=log, timeout=300)
         shell.logged("apt-get download", ["apt-get", "download", *wanted], log=log, cwd=Path(scratch))
-        part = Path(scratch) / "part"
-        part.mkdir()
-        for package, files in wanted.items():
+        for package, contents in wanted.items():
             archive = next(Path(scratch).glob(f"{package}_*.deb"))
             shell.logged("dpkg-deb", ["dpkg-deb", "--extract", archive, Path(scratch) / package], log=log)
-            for file in files:
+            for file in contents:
                 shutil.copy2(Path(scratch) / package / file, part)
-        whole = target.with_name(f"{target.name}.part")
-        shutil.rmtree(whole, ignore_errors=True)
-        shutil.move(part, whole)
-        whole.rename(target)
-    return target
+    part.rename(target)
