@@ -20,6 +20,7 @@ import aiohttp
 import msgspec
 import yarl
 
+from nodekit import keepalive
 from nodekit.aio.bounded import Limiter
 from nodekit.kube import auth, distrust, errors
 from nodekit.kube.request import Meter, Request
@@ -363,9 +364,6 @@ def _socket(address: tuple[Any, ...]) -> socket.socket:
     """A TCP socket that notices within 16 seconds that its peer is gone, as watches may be silent for long."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family=family, type=kind, proto=protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    keepalive.probe(made, idle=10, every=2, times=3)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 16_000)
     return made

@@ -17,6 +17,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
+from nodekit import keepalive
+
 SHUTDOWN: Final = 2.0
 """Seconds that open requests are given at the end."""
 LINE_LIMIT: Final = 1 << 20
@@ -133,10 +135,7 @@ def _log() -> logging.Logger:
 def _probe(transport: asyncio.BaseTransport) -> None:
     """Notice within two and a half minutes that a client's machine is gone, as streams may be silent for long."""
     taken: socket.socket = transport.get_extra_info("socket")
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_SECONDS)
-    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
-    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+    keepalive.probe(taken, idle=PROBE_SECONDS, every=PROBE_SECONDS, times=PROBES)
 
 
 class _Timed(asyncio.Protocol):
